@@ -1,0 +1,4 @@
+package graph
+
+//go:generate go -C .. tool gqlgen
+//go:generate go run trim.go

@@ -1,0 +1,97 @@
+package auth
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/soukhq/souk/internal/base/errs"
+)
+
+// watchers are the viewers whose subscriptions are open.
+type watchers struct {
+	mu  sync.Mutex
+	all map[*watcher]struct{}
+}
+
+type watcher struct {
+	viewer Viewer
+	end    context.CancelCauseFunc
+}
+
+// add watches until ctx is done.
+func (w *watchers) add(ctx context.Context, one *watcher) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all[one] = struct{}{}
+	context.AfterFunc(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.all, one)
+	})
+}
+
+func (w *watchers) list() []*watcher {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.all))
+}
+
+func (w *watchers) end(which func(Viewer) bool) {
+	for _, one := range w.list() {
+		if which(one.viewer) {
+			one.end(errs.ErrUnauthenticated)
+		}
+	}
+}
+
+// Watch gives a context that ends with the viewer's token: when it expires, and
+// when it, its device or its user is revoked. The cause is then UNAUTHENTICATED.
+// Cancel it when what it guards is over. UNAUTHENTICATED if the token has ended
+// already, UNAVAILABLE if nobody can tell.
+func (v *Verifier) Watch(ctx context.Context, viewer Viewer) (context.Context, context.CancelFunc, error) {
+	left := viewer.ExpiresAt.Sub(v.now())
+	if viewer.Kind == Anonymous || left <= 0 {
+		return nil, nil, errs.ErrUnauthenticated
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	ctx, stop := context.WithTimeoutCause(ctx, left, errs.ErrUnauthenticated)
+	cancel := func() {
+		stop()
+		end(nil)
+	}
+	v.watchers.add(ctx, &watcher{viewer: viewer, end: end})
+	// A revocation between the token's verification and now went unwatched.
+	if err := v.still(ctx, viewer); err != nil {
+		cancel()
+		return nil, nil, v.answer(ctx, err)
+	}
+	return ctx, cancel, nil
+}
+
+// still tells whether a viewer that was verified before is in good standing.
+func (v *Verifier) still(ctx context.Context, viewer Viewer) error {
+	if viewer.Kind == Merchant {
+		_, err := v.merchant(ctx, viewer.MerchantID)
+		return err
+	}
+	_, err := v.ask(ctx, viewer)
+	return err
+}
+
+// recheck asks about every watched viewer, and tells whether all questions were
+// answered.
+func (v *Verifier) recheck(ctx context.Context) (sure bool) {
+	sure = true
+	for _, one := range v.watchers.list() {
+		switch err := v.still(ctx, one.viewer); {
+		case err == nil:
+		case isUnavailable(err):
+			sure = false
+		default:
+			one.end(errs.ErrUnauthenticated)
+		}
+	}
+	return sure
+}

@@ -1,0 +1,27 @@
+package store
+
+import (
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/soukhq/souk/internal/base/id"
+	"github.com/soukhq/souk/internal/base/page"
+)
+
+// Position reads the id that a cursor's position is, for lists in the order of
+// ids; Nil when there is no cursor.
+func Position(pos []byte) id.ID {
+	var u id.ID
+	if len(pos) == len(u) {
+		copy(u[:], pos)
+	}
+	return u
+}
+
+// Newest orders a list whose newest item comes first, in the direction in which
+// a slice is read.
+func Newest(sl page.Slice) entsql.OrderTermOption {
+	if sl.Backward {
+		return entsql.OrderAsc()
+	}
+	return entsql.OrderDesc()
+}

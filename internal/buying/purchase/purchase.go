@@ -1,0 +1,153 @@
+package purchase
+
+import (
+	"time"
+
+	"github.com/soukhq/souk/internal/base/id"
+	"github.com/soukhq/souk/internal/base/mode"
+	"github.com/soukhq/souk/internal/base/money"
+	"github.com/soukhq/souk/internal/base/text"
+	"github.com/soukhq/souk/internal/core/ledger"
+)
+
+// State tells how an order stands.
+type State string
+
+// The states of an order.
+const (
+	Authorised        State = "AUTHORISED"
+	Paid              State = "PAID"
+	Declined          State = "DECLINED"
+	Cancelled         State = "CANCELLED"
+	Expired           State = "EXPIRED"
+	PartiallyRefunded State = "PARTIALLY_REFUNDED"
+	Refunded          State = "REFUNDED"
+)
+
+// Kind tells what happened to an order.
+type Kind string
+
+// What can happen to an order.
+const (
+	EventAuthorised    Kind = "AUTHORISED"
+	EventForwarded     Kind = "FORWARDED"
+	EventForwardFailed Kind = "FORWARD_FAILED"
+	EventAccepted      Kind = "ACCEPTED"
+	EventPaid          Kind = "PAID"
+	EventDeclined      Kind = "DECLINED"
+	EventCancelled     Kind = "CANCELLED"
+	EventExpired       Kind = "EXPIRED"
+	EventRefunded      Kind = "REFUNDED"
+	EventReversed      Kind = "REVERSED"
+	EventReleased      Kind = "RELEASED"
+	EventAnswerRefused Kind = "ANSWER_REFUSED"
+)
+
+// Event is a line of an order's timeline.
+type Event struct {
+	Kind   Kind      `json:"kind"`
+	At     time.Time `json:"at"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// maxTimeline bounds a timeline: what repeats (a merchant that cannot be
+// reached, an answer that is refused again and again) is dropped beyond.
+const maxTimeline = 100
+
+// Limits of an order.
+const (
+	MaxQuantity  = 1000
+	referenceMax = 100 // characters of the merchant's own name for it
+	reasonMax    = 200 // characters of why it was declined or refunded
+)
+
+// isLine tells whether a text is one line, without space around it.
+func isLine(s string, most int) bool {
+	clean, ok := text.Line(s, most)
+	return ok && clean == s
+}
+
+// Order is one purchase.
+type Order struct {
+	ID              id.ID
+	Mode            mode.Mode
+	BuyerID         id.ID
+	MerchantID      id.ID
+	ProductID       id.ID
+	ConversationID  *id.ID
+	SKU             string
+	Name            string
+	Quantity        int64
+	UnitMinor       int64
+	TotalMinor      int64
+	RefundedMinor   int64
+	Currency        money.Currency
+	State           State
+	StockCounted    bool
+	Account         ledger.AccountID // who pays
+	MerchantAccount ledger.AccountID // who is paid
+	HoldID          *id.ID
+	Reference       string
+	DeclineReason   string
+	ConfirmBy       *time.Time
+	ForwardAt       *time.Time
+	ForwardCount    int32
+	Version         int32
+	Timeline        []Event
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+}
+
+// UnitPrice is the price of one.
+func (o Order) UnitPrice() money.Amount {
+	return money.Amount{Minor: o.UnitMinor, Currency: o.Currency}
+}
+
+// Total is the price of all.
+func (o Order) Total() money.Amount { return money.Amount{Minor: o.TotalMinor, Currency: o.Currency} }
+
+// Refunded is what was given back.
+func (o Order) Refunded() money.Amount {
+	return money.Amount{Minor: o.RefundedMinor, Currency: o.Currency}
+}
+
+// happened adds to the timeline.
+func (o *Order) happened(k Kind, at time.Time, detail string) {
+	if len(o.Timeline) >= maxTimeline && (k == EventForwardFailed || k == EventAnswerRefused) {
+		return
+	}
+	// The copy keeps the row that a batch may roll back to as it was.
+	o.Timeline = append(o.Timeline[:len(o.Timeline):len(o.Timeline)], Event{k, at, detail})
+	o.UpdatedAt = at
+}
+
+func (o Order) has(k Kind) bool {
+	for _, e := range o.Timeline {
+		if e.Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
+// wasPaid tells whether the money has moved.
+func (o Order) wasPaid() bool {
+	return o.State == Paid || o.State == PartiallyRefunded || o.State == Refunded
+}
+
+// Refund is money given back for an order.
+type Refund struct {
+	ID         id.ID
+	Mode       mode.Mode
+	OrderID    id.ID
+	TransferID id.ID
+	Amount     money.Amount
+	Reason     string
+	CreatedAt  time.Time
+}
+
+// Kinds of transfers.
+const (
+	transferPurchase = "PURCHASE"
+	transferRefund   = "REFUND"
+)

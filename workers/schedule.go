@@ -1,0 +1,87 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/soukhq/souk/internal/base/id"
+)
+
+// sweepBatch bounds what one look at a deadline takes in hand.
+const sweepBatch = 500
+
+// Keep says for how long what is done is remembered.
+const (
+	keepEvents = 30 * 24 * time.Hour
+	pruneEvery = 10 * time.Minute
+	pruneBatch = 1000
+)
+
+// sweep looks for what has fallen due. It says how much it found; a full batch
+// is followed by another look at once.
+type sweep struct {
+	name  string
+	every time.Duration
+	look  func(ctx context.Context) (int, error)
+	batch int
+}
+
+func (w *Workers) sweeps() []sweep {
+	return []sweep{
+		{"expire orders", w.SweepEvery, func(ctx context.Context) (int, error) { return w.Purchases.ExpireDue(ctx, sweepBatch) }, sweepBatch},
+		{"forward orders", w.SweepEvery, w.forwardDue, sweepBatch},
+		{"deliver webhooks", w.SweepEvery, w.deliverDue, sweepBatch},
+		{"check funding", w.SweepEvery, func(ctx context.Context) (int, error) { return w.Wallets.CheckDue(ctx, sweepBatch) }, sweepBatch},
+		{"prune outbox", pruneEvery, func(ctx context.Context) (int, error) {
+			return w.Outbox.Prune(ctx, time.Now().Add(-keepEvents), pruneBatch)
+		}, pruneBatch},
+	}
+}
+
+// runSchedule runs every sweep until ctx ends.
+func (w *Workers) runSchedule(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, s := range w.sweeps() {
+		wg.Go(func() { w.runSweep(ctx, s) })
+	}
+	wg.Wait()
+}
+
+func (w *Workers) runSweep(ctx context.Context, s sweep) {
+	for ctx.Err() == nil {
+		n, err := s.look(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.Log.Warn("sweep: will look again", "sweep", s.name, "err", err)
+		}
+		if n >= s.batch && err == nil {
+			continue
+		}
+		// Processes that were started together should not all look at once.
+		wait := s.every*3/4 + rand.N(s.every/2+1)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// enqueueDue puts a task for each id on the queue. One that is there already is
+// being done.
+func (w *Workers) enqueueDue(ctx context.Context, typ, queue string, ids []id.ID, err error) error {
+	if err != nil {
+		return err
+	}
+	for _, u := range ids {
+		_, err := w.client.EnqueueContext(ctx, asynq.NewTask(typ, []byte(u.String())),
+			asynq.TaskID(typ+":"+u.String()), asynq.Queue(queue), asynq.MaxRetry(0), asynq.Timeout(taskTime))
+		if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+			return err
+		}
+	}
+	return nil
+}
