@@ -39,7 +39,6 @@ import (
 	"github.com/soukhq/souk/ent/sandbox"
 	"github.com/soukhq/souk/ent/signingkey"
 	"github.com/soukhq/souk/ent/transfer"
-	"github.com/soukhq/souk/ent/trusteddocument"
 	"github.com/soukhq/souk/ent/user"
 	"github.com/soukhq/souk/ent/webhookattempt"
 	"github.com/soukhq/souk/ent/webhookdelivery"
@@ -97,8 +96,6 @@ type Client struct {
 	SigningKey *SigningKeyClient
 	// Transfer is the client for interacting with the Transfer builders.
 	Transfer *TransferClient
-	// TrustedDocument is the client for interacting with the TrustedDocument builders.
-	TrustedDocument *TrustedDocumentClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
 	// WebhookAttempt is the client for interacting with the WebhookAttempt builders.
@@ -141,7 +138,6 @@ func (c *Client) init() {
 	c.Sandbox = NewSandboxClient(c.config)
 	c.SigningKey = NewSigningKeyClient(c.config)
 	c.Transfer = NewTransferClient(c.config)
-	c.TrustedDocument = NewTrustedDocumentClient(c.config)
 	c.User = NewUserClient(c.config)
 	c.WebhookAttempt = NewWebhookAttemptClient(c.config)
 	c.WebhookDelivery = NewWebhookDeliveryClient(c.config)
@@ -261,7 +257,6 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Sandbox:         NewSandboxClient(cfg),
 		SigningKey:      NewSigningKeyClient(cfg),
 		Transfer:        NewTransferClient(cfg),
-		TrustedDocument: NewTrustedDocumentClient(cfg),
 		User:            NewUserClient(cfg),
 		WebhookAttempt:  NewWebhookAttemptClient(cfg),
 		WebhookDelivery: NewWebhookDeliveryClient(cfg),
@@ -308,7 +303,6 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Sandbox:         NewSandboxClient(cfg),
 		SigningKey:      NewSigningKeyClient(cfg),
 		Transfer:        NewTransferClient(cfg),
-		TrustedDocument: NewTrustedDocumentClient(cfg),
 		User:            NewUserClient(cfg),
 		WebhookAttempt:  NewWebhookAttemptClient(cfg),
 		WebhookDelivery: NewWebhookDeliveryClient(cfg),
@@ -345,8 +339,8 @@ func (c *Client) Use(hooks ...Hook) {
 		c.Account, c.AuditEntry, c.Contact, c.Conversation, c.Counter, c.Device, c.Feed,
 		c.FeedEntry, c.FundingSource, c.FundingTransfer, c.Hold, c.IdempotencyKey,
 		c.Member, c.Merchant, c.Message, c.Order, c.OutboxEvent, c.Product, c.Refund,
-		c.RevokedToken, c.Sandbox, c.SigningKey, c.Transfer, c.TrustedDocument, c.User,
-		c.WebhookAttempt, c.WebhookDelivery, c.WebhookEndpoint,
+		c.RevokedToken, c.Sandbox, c.SigningKey, c.Transfer, c.User, c.WebhookAttempt,
+		c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Use(hooks...)
 	}
@@ -359,8 +353,8 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 		c.Account, c.AuditEntry, c.Contact, c.Conversation, c.Counter, c.Device, c.Feed,
 		c.FeedEntry, c.FundingSource, c.FundingTransfer, c.Hold, c.IdempotencyKey,
 		c.Member, c.Merchant, c.Message, c.Order, c.OutboxEvent, c.Product, c.Refund,
-		c.RevokedToken, c.Sandbox, c.SigningKey, c.Transfer, c.TrustedDocument, c.User,
-		c.WebhookAttempt, c.WebhookDelivery, c.WebhookEndpoint,
+		c.RevokedToken, c.Sandbox, c.SigningKey, c.Transfer, c.User, c.WebhookAttempt,
+		c.WebhookDelivery, c.WebhookEndpoint,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -415,8 +409,6 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.SigningKey.mutate(ctx, m)
 	case *TransferMutation:
 		return c.Transfer.mutate(ctx, m)
-	case *TrustedDocumentMutation:
-		return c.TrustedDocument.mutate(ctx, m)
 	case *UserMutation:
 		return c.User.mutate(ctx, m)
 	case *WebhookAttemptMutation:
@@ -3585,139 +3577,6 @@ func (c *TransferClient) mutate(ctx context.Context, m *TransferMutation) (Value
 	}
 }
 
-// TrustedDocumentClient is a client for the TrustedDocument schema.
-type TrustedDocumentClient struct {
-	config
-}
-
-// NewTrustedDocumentClient returns a client for the TrustedDocument from the given config.
-func NewTrustedDocumentClient(c config) *TrustedDocumentClient {
-	return &TrustedDocumentClient{config: c}
-}
-
-// Use adds a list of mutation hooks to the hooks stack.
-// A call to `Use(f, g, h)` equals to `trusteddocument.Hooks(f(g(h())))`.
-func (c *TrustedDocumentClient) Use(hooks ...Hook) {
-	c.hooks.TrustedDocument = append(c.hooks.TrustedDocument, hooks...)
-}
-
-// Intercept adds a list of query interceptors to the interceptors stack.
-// A call to `Intercept(f, g, h)` equals to `trusteddocument.Intercept(f(g(h())))`.
-func (c *TrustedDocumentClient) Intercept(interceptors ...Interceptor) {
-	c.inters.TrustedDocument = append(c.inters.TrustedDocument, interceptors...)
-}
-
-// Create returns a builder for creating a TrustedDocument entity.
-func (c *TrustedDocumentClient) Create() *TrustedDocumentCreate {
-	mutation := newTrustedDocumentMutation(c.config, OpCreate)
-	return &TrustedDocumentCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
-}
-
-// CreateBulk returns a builder for creating a bulk of TrustedDocument entities.
-func (c *TrustedDocumentClient) CreateBulk(builders ...*TrustedDocumentCreate) *TrustedDocumentCreateBulk {
-	return &TrustedDocumentCreateBulk{config: c.config, builders: builders}
-}
-
-// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
-// a builder and applies setFunc on it.
-func (c *TrustedDocumentClient) MapCreateBulk(slice any, setFunc func(*TrustedDocumentCreate, int)) *TrustedDocumentCreateBulk {
-	rv := reflect.ValueOf(slice)
-	if rv.Kind() != reflect.Slice {
-		return &TrustedDocumentCreateBulk{err: fmt.Errorf("calling to TrustedDocumentClient.MapCreateBulk with wrong type %T, need slice", slice)}
-	}
-	builders := make([]*TrustedDocumentCreate, rv.Len())
-	for i := 0; i < rv.Len(); i++ {
-		builders[i] = c.Create()
-		setFunc(builders[i], i)
-	}
-	return &TrustedDocumentCreateBulk{config: c.config, builders: builders}
-}
-
-// Update returns an update builder for TrustedDocument.
-func (c *TrustedDocumentClient) Update() *TrustedDocumentUpdate {
-	mutation := newTrustedDocumentMutation(c.config, OpUpdate)
-	return &TrustedDocumentUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
-}
-
-// UpdateOne returns an update builder for the given entity.
-func (c *TrustedDocumentClient) UpdateOne(_m *TrustedDocument) *TrustedDocumentUpdateOne {
-	mutation := newTrustedDocumentMutation(c.config, OpUpdateOne, withTrustedDocument(_m))
-	return &TrustedDocumentUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
-}
-
-// UpdateOneID returns an update builder for the given id.
-func (c *TrustedDocumentClient) UpdateOneID(id uuid.UUID) *TrustedDocumentUpdateOne {
-	mutation := newTrustedDocumentMutation(c.config, OpUpdateOne, withTrustedDocumentID(id))
-	return &TrustedDocumentUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
-}
-
-// Delete returns a delete builder for TrustedDocument.
-func (c *TrustedDocumentClient) Delete() *TrustedDocumentDelete {
-	mutation := newTrustedDocumentMutation(c.config, OpDelete)
-	return &TrustedDocumentDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
-}
-
-// DeleteOne returns a builder for deleting the given entity.
-func (c *TrustedDocumentClient) DeleteOne(_m *TrustedDocument) *TrustedDocumentDeleteOne {
-	return c.DeleteOneID(_m.ID)
-}
-
-// DeleteOneID returns a builder for deleting the given entity by its id.
-func (c *TrustedDocumentClient) DeleteOneID(id uuid.UUID) *TrustedDocumentDeleteOne {
-	builder := c.Delete().Where(trusteddocument.ID(id))
-	builder.mutation.id = &id
-	builder.mutation.op = OpDeleteOne
-	return &TrustedDocumentDeleteOne{builder}
-}
-
-// Query returns a query builder for TrustedDocument.
-func (c *TrustedDocumentClient) Query() *TrustedDocumentQuery {
-	return &TrustedDocumentQuery{
-		config: c.config,
-		ctx:    &QueryContext{Type: TypeTrustedDocument},
-		inters: c.Interceptors(),
-	}
-}
-
-// Get returns a TrustedDocument entity by its id.
-func (c *TrustedDocumentClient) Get(ctx context.Context, id uuid.UUID) (*TrustedDocument, error) {
-	return c.Query().Where(trusteddocument.ID(id)).Only(ctx)
-}
-
-// GetX is like Get, but panics if an error occurs.
-func (c *TrustedDocumentClient) GetX(ctx context.Context, id uuid.UUID) *TrustedDocument {
-	obj, err := c.Get(ctx, id)
-	if err != nil {
-		panic(err)
-	}
-	return obj
-}
-
-// Hooks returns the client hooks.
-func (c *TrustedDocumentClient) Hooks() []Hook {
-	return c.hooks.TrustedDocument
-}
-
-// Interceptors returns the client interceptors.
-func (c *TrustedDocumentClient) Interceptors() []Interceptor {
-	return c.inters.TrustedDocument
-}
-
-func (c *TrustedDocumentClient) mutate(ctx context.Context, m *TrustedDocumentMutation) (Value, error) {
-	switch m.Op() {
-	case OpCreate:
-		return (&TrustedDocumentCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
-	case OpUpdate:
-		return (&TrustedDocumentUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
-	case OpUpdateOne:
-		return (&TrustedDocumentUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
-	case OpDelete, OpDeleteOne:
-		return (&TrustedDocumentDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
-	default:
-		return nil, fmt.Errorf("ent: unknown TrustedDocument mutation op: %q", m.Op())
-	}
-}
-
 // UserClient is a client for the User schema.
 type UserClient struct {
 	config
@@ -4352,14 +4211,14 @@ type (
 		Account, AuditEntry, Contact, Conversation, Counter, Device, Feed, FeedEntry,
 		FundingSource, FundingTransfer, Hold, IdempotencyKey, Member, Merchant,
 		Message, Order, OutboxEvent, Product, Refund, RevokedToken, Sandbox,
-		SigningKey, Transfer, TrustedDocument, User, WebhookAttempt, WebhookDelivery,
+		SigningKey, Transfer, User, WebhookAttempt, WebhookDelivery,
 		WebhookEndpoint []ent.Hook
 	}
 	inters struct {
 		Account, AuditEntry, Contact, Conversation, Counter, Device, Feed, FeedEntry,
 		FundingSource, FundingTransfer, Hold, IdempotencyKey, Member, Merchant,
 		Message, Order, OutboxEvent, Product, Refund, RevokedToken, Sandbox,
-		SigningKey, Transfer, TrustedDocument, User, WebhookAttempt, WebhookDelivery,
+		SigningKey, Transfer, User, WebhookAttempt, WebhookDelivery,
 		WebhookEndpoint []ent.Interceptor
 	}
 )

@@ -35,7 +35,6 @@ import (
 	"github.com/soukhq/souk/ent/sandbox"
 	"github.com/soukhq/souk/ent/signingkey"
 	"github.com/soukhq/souk/ent/transfer"
-	"github.com/soukhq/souk/ent/trusteddocument"
 	"github.com/soukhq/souk/ent/user"
 	"github.com/soukhq/souk/ent/webhookattempt"
 	"github.com/soukhq/souk/ent/webhookdelivery"
@@ -123,7 +122,6 @@ func checkColumn(t, c string) error {
 			sandbox.Table:         sandbox.ValidColumn,
 			signingkey.Table:      signingkey.ValidColumn,
 			transfer.Table:        transfer.ValidColumn,
-			trusteddocument.Table: trusteddocument.ValidColumn,
 			user.Table:            user.ValidColumn,
 			webhookattempt.Table:  webhookattempt.ValidColumn,
 			webhookdelivery.Table: webhookdelivery.ValidColumn,

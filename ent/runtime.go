@@ -28,7 +28,6 @@ import (
 	"github.com/soukhq/souk/ent/schema"
 	"github.com/soukhq/souk/ent/signingkey"
 	"github.com/soukhq/souk/ent/transfer"
-	"github.com/soukhq/souk/ent/trusteddocument"
 	"github.com/soukhq/souk/ent/user"
 	"github.com/soukhq/souk/ent/webhookattempt"
 	"github.com/soukhq/souk/ent/webhookdelivery"
@@ -381,20 +380,6 @@ func init() {
 	transferDescID := transferFields[0].Descriptor()
 	// transfer.DefaultID holds the default value on creation for the id field.
 	transfer.DefaultID = transferDescID.Default.(func() uuid.UUID)
-	trusteddocumentFields := schema.TrustedDocument{}.Fields()
-	_ = trusteddocumentFields
-	// trusteddocumentDescClient is the schema descriptor for client field.
-	trusteddocumentDescClient := trusteddocumentFields[1].Descriptor()
-	// trusteddocument.ClientValidator is a validator for the "client" field. It is called by the builders before save.
-	trusteddocument.ClientValidator = trusteddocumentDescClient.Validators[0].(func(string) error)
-	// trusteddocumentDescDocumentID is the schema descriptor for document_id field.
-	trusteddocumentDescDocumentID := trusteddocumentFields[2].Descriptor()
-	// trusteddocument.DocumentIDValidator is a validator for the "document_id" field. It is called by the builders before save.
-	trusteddocument.DocumentIDValidator = trusteddocumentDescDocumentID.Validators[0].(func(string) error)
-	// trusteddocumentDescID is the schema descriptor for id field.
-	trusteddocumentDescID := trusteddocumentFields[0].Descriptor()
-	// trusteddocument.DefaultID holds the default value on creation for the id field.
-	trusteddocument.DefaultID = trusteddocumentDescID.Default.(func() uuid.UUID)
 	userFields := schema.User{}.Fields()
 	_ = userFields
 	// userDescIssuer is the schema descriptor for issuer field.

@@ -58,8 +58,6 @@ type Tx struct {
 	SigningKey *SigningKeyClient
 	// Transfer is the client for interacting with the Transfer builders.
 	Transfer *TransferClient
-	// TrustedDocument is the client for interacting with the TrustedDocument builders.
-	TrustedDocument *TrustedDocumentClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
 	// WebhookAttempt is the client for interacting with the WebhookAttempt builders.
@@ -222,7 +220,6 @@ func (tx *Tx) init() {
 	tx.Sandbox = NewSandboxClient(tx.config)
 	tx.SigningKey = NewSigningKeyClient(tx.config)
 	tx.Transfer = NewTransferClient(tx.config)
-	tx.TrustedDocument = NewTrustedDocumentClient(tx.config)
 	tx.User = NewUserClient(tx.config)
 	tx.WebhookAttempt = NewWebhookAttemptClient(tx.config)
 	tx.WebhookDelivery = NewWebhookDeliveryClient(tx.config)

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
-
-	"github.com/soukhq/souk/graph/model"
 )
 
 // discard is a response writer that costs nothing itself.
@@ -26,7 +24,8 @@ func (d *discard) Write(p []byte) (int, error) { d.n += len(p); return len(p), n
 // document is known: reading, checking, running, writing; no network.
 func BenchmarkHandler(b *testing.B) {
 	h, err := NewHandler(Config{
-		Resolver: &Resolver{Caller: func(context.Context) *model.Viewer { return &model.Viewer{Mode: 1} }},
+		Resolver: &Resolver{},
+		Verifier: fakeVerifier{},
 		Log:      slog.New(slog.DiscardHandler),
 		Gate:     func(context.Context, int) error { return nil },
 	})
@@ -52,6 +51,7 @@ func BenchmarkHandler(b *testing.B) {
 			r, _ := http.NewRequest("POST", "/graphql", nil)
 			r.Header.Set("Content-Type", typeJSON)
 			r.Header.Set("Accept", typeGraphQL)
+			r.Header.Set("Authorization", "Bearer ann")
 			r.RemoteAddr = "127.0.0.1:4242"
 			b.ReportAllocs()
 			for b.Loop() {

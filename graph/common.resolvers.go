@@ -9,8 +9,8 @@ import (
 	"context"
 
 	"github.com/soukhq/souk/graph/generated"
-	"github.com/soukhq/souk/graph/model"
 	"github.com/soukhq/souk/graph/scalar"
+	"github.com/soukhq/souk/internal/base/auth"
 )
 
 func (r *queryResolver) Node(ctx context.Context, id string) (scalar.Node, error) {
@@ -21,10 +21,15 @@ func (r *queryResolver) Nodes(ctx context.Context, ids []string) ([]scalar.Node,
 	return r.Registry.many(ctx, ids)
 }
 
-func (r *queryResolver) Viewer(ctx context.Context) (*model.Viewer, error) {
-	return r.Caller(ctx), nil
+func (r *queryResolver) Viewer(ctx context.Context) (*auth.Viewer, error) {
+	return caller(ctx), nil
 }
 
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
 
-type queryResolver struct{ *Resolver }
+func (r *Resolver) Viewer() generated.ViewerResolver { return &viewerResolver{r} }
+
+type (
+	queryResolver  struct{ *Resolver }
+	viewerResolver struct{ *Resolver }
+)

@@ -1,7 +1,7 @@
 package graph
 
 import (
-	"fmt"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -35,8 +35,12 @@ type documents struct {
 // must not fill the memory with them.
 const maxKept = 64 << 10
 
-// maxErrors is how many faults of one document are told.
-const maxErrors = 20
+// maxErrors is how many faults of one document are told, and maxMessage how much
+// of each: both repeat what the client sent.
+const (
+	maxErrors  = 20
+	maxMessage = 300
+)
 
 func newDocuments(schema *ast.Schema, l Limits) *documents {
 	cache, err := lru.New[string, *document](l.Documents)
@@ -83,14 +87,18 @@ func (d *documents) make(text string) (*document, gqlerror.List) {
 
 // measure refuses a document whose shape is beyond the limits.
 func (d *documents) measure(parsed *ast.QueryDocument) *gqlerror.Error {
-	s, aliases := measure(parsed)
+	s := measure(parsed, d.limits)
 	switch {
+	case s.cycle != "":
+		return fault(codeValidation, "The fragment "+s.cycle+" spreads itself.")
 	case s.depth > d.limits.Depth:
 		return tooBig("The document nests its fields too deeply.", s.depth, d.limits.Depth)
-	case aliases > d.limits.Aliases:
-		return tooBig("The document has too many aliases.", aliases, d.limits.Aliases)
+	case s.aliases > d.limits.Aliases:
+		return tooBig("The document has too many aliases.", s.aliases, d.limits.Aliases)
 	case s.selections > d.limits.Selections:
-		return tooBig("The document selects too many fields.", s.selections, d.limits.Selections)
+		return tooBig("The document selects too many fields.", d.limits.Selections+1, d.limits.Selections)
+	case s.repeats > d.limits.Repeats:
+		return tooBig("The document selects the same fields too often.", s.repeats, d.limits.Repeats)
 	}
 	return nil
 }
@@ -147,6 +155,9 @@ func invalid(err error) gqlerror.List {
 		list = list[:maxErrors]
 	}
 	for _, e := range list {
+		if len(e.Message) > maxMessage {
+			e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "") + "…"
+		}
 		e.Extensions = map[string]any{"code": codeValidation}
 	}
 	return list
@@ -186,14 +197,19 @@ func scalarLiterals(observers *core.Events, addError core.AddErrFunc) {
 	})
 }
 
+var (
+	errRange = errors.New("the number is out of range")
+	errInt   = errors.New("an Int is a whole number of 32 bits")
+)
+
 func checkLiteral(v *ast.Value) error {
 	raw, err := v.Value(nil)
 	if err != nil {
-		return fmt.Errorf("the number %s is out of range", v.Raw)
+		return errRange
 	}
 	if v.Definition.Name == "Int" && v.Kind == ast.IntValue {
 		if _, err := strconv.ParseInt(v.Raw, 10, 32); err != nil {
-			return fmt.Errorf("an Int is a whole number of 32 bits, not %s", v.Raw)
+			return errInt
 		}
 	}
 	_, err = scalar.Check(v.Definition.Name, raw)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,17 +66,7 @@ func TestErrors_NoGuesses(t *testing.T) {
 
 func TestErrors_Caller(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *Config) {
-		c.Authenticate = func(ctx context.Context, r *http.Request) (context.Context, error) {
-			switch r.Header.Get("Authorization") {
-			case "":
-				return ctx, nil
-			case "Bearer down":
-				return nil, errs.ErrUnavailable.Because(errSecret)
-			}
-			return nil, errs.ErrUnauthenticated.Because(errSecret)
-		}
-	})
+	b := setup(t, func(c *Config) { c.Verifier = fakeVerifier{} })
 	if r := b.post(`{"query":"{hello}"}`); r.status != 200 {
 		t.Error("nobody:", r.status, r.body)
 	}
@@ -96,7 +86,7 @@ func TestGate(t *testing.T) {
 	b := setup(t, func(c *Config) {
 		c.Gate = func(ctx context.Context, cost int) error {
 			last.Store(int64(cost))
-			if ClientAddr(ctx) != "127.0.0.1" {
+			if ClientAddr(ctx).String() != "127.0.0.1" {
 				return errors.New("no address")
 			}
 			if refuse.Load() {
@@ -136,10 +126,15 @@ func TestWatch(t *testing.T) {
 		Op   Operation
 		Code string
 	}
+	var mu sync.Mutex
 	var list []seen
 	b := setup(t, func(c *Config) {
 		c.Watch = func(ctx context.Context, op Operation) (context.Context, func(string)) {
-			return ctx, func(code string) { list = append(list, seen{op, code}) }
+			return ctx, func(code string) {
+				mu.Lock()
+				defer mu.Unlock()
+				list = append(list, seen{op, code})
+			}
 		}
 	})
 	b.query("query A {hello}", nil)
@@ -150,6 +145,8 @@ func TestWatch(t *testing.T) {
 		{Operation{"", "", 1}, "VALIDATION_FAILED"},
 		{Operation{"C", "query", 1}, "CURSOR_INVALID"},
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if diff := cmp.Diff(want, list); diff != "" {
 		t.Error(diff)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/errs"
 )
 
@@ -56,7 +57,7 @@ type Query {
   fail(how: String!): String
 }
 type Mutation { add(n: Int): Int, heavy: Int @cost(weight: 400) }
-type Subscription { ticks(n: Int!): Int!, forever: Int!, refuse: Int! }
+type Subscription { ticks(n: Int!): Int!, forever: Int!, refuse: Int!, lag: Int! }
 `
 
 // fakeSchema executes root fields by hand: a field's value is what its function
@@ -174,6 +175,15 @@ func newFakeSchema() *fakeSchema {
 		"forever": func(context.Context, map[string]any) (<-chan any, error) {
 			events := make(chan any, 1)
 			events <- 1
+			return events, nil
+		},
+		"lag": func(ctx context.Context, _ map[string]any) (<-chan any, error) {
+			events := make(chan any)
+			go func() {
+				events <- 1
+				failStream(ctx, errs.New(errs.Unavailable, "LAGGED", "You read too slowly. Go on from the last cursor."))
+				close(events)
+			}()
 			return events, nil
 		},
 		"refuse": func(context.Context, map[string]any) (<-chan any, error) {
@@ -331,4 +341,41 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// fakeVerifier knows callers by the names that they give as tokens. The tokens
+// "bad", "down" and "guest" are refused.
+type fakeVerifier struct {
+	// revoke ends what ctx guards; it is called with the caller's name.
+	watch func(name string, end context.CancelCauseFunc)
+}
+
+func (f fakeVerifier) VerifyRequest(ctx context.Context, r *http.Request) (auth.Viewer, error) {
+	return f.VerifyInit(ctx, r.Header.Get("Authorization"), "", "")
+}
+
+func (f fakeVerifier) VerifyInit(_ context.Context, token, _, _ string) (auth.Viewer, error) {
+	switch name := strings.TrimPrefix(token, "Bearer "); name {
+	case "":
+		return auth.Viewer{}, nil
+	case "bad":
+		return auth.Viewer{}, errs.ErrUnauthenticated.Because(errSecret)
+	case "guest":
+		return auth.Viewer{}, errs.ErrForbidden
+	case "down":
+		return auth.Viewer{}, errs.ErrUnavailable.Because(errSecret)
+	default:
+		return auth.Viewer{Kind: auth.User, Subject: name, Mode: 1}, nil
+	}
+}
+
+func (f fakeVerifier) Watch(ctx context.Context, v auth.Viewer) (context.Context, context.CancelFunc, error) {
+	if v.Kind == auth.Anonymous {
+		return nil, nil, errs.ErrUnauthenticated
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	if f.watch != nil {
+		f.watch(v.Subject, end)
+	}
+	return ctx, func() { end(nil) }, nil
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/soukhq/souk/internal/base/auth"
 )
 
 // ServeHTTP answers at the endpoint's path, and at /graphiql where the explorer
@@ -94,7 +96,7 @@ func (h *Handler) serveRequest(ctx context.Context, w http.ResponseWriter, r *ht
 	}
 	ctx, err := h.authenticate(ctx, r)
 	if err != nil {
-		h.refuseCaller(ctx, w, a, err)
+		h.refuseCaller(ctx, w, r, a, err)
 		return
 	}
 	req, status, bad := h.read(w, r)
@@ -118,22 +120,28 @@ func (h *Handler) serveRequest(ctx context.Context, w http.ResponseWriter, r *ht
 	}
 }
 
+// authenticate puts the viewer into the context.
 func (h *Handler) authenticate(ctx context.Context, r *http.Request) (context.Context, error) {
-	if h.cfg.Authenticate == nil {
+	if h.cfg.Verifier == nil {
 		return ctx, nil
 	}
-	authenticated, err := h.cfg.Authenticate(ctx, r)
-	if err != nil {
+	viewer, err := h.cfg.Verifier.VerifyRequest(ctx, r)
+	if err != nil || viewer.Kind == auth.Anonymous {
 		return ctx, err
 	}
-	return authenticated, nil
+	return auth.NewContext(ctx, viewer), nil
 }
 
-// refuseCaller answers a request whose credentials are bad (RFC 6750 §3).
-func (h *Handler) refuseCaller(ctx context.Context, w http.ResponseWriter, a accepted, err error) {
+// refuseCaller answers a request whose credentials are bad, with a challenge
+// (RFC 6750 §3, RFC 9449 §7.1).
+func (h *Handler) refuseCaller(ctx context.Context, w http.ResponseWriter, r *http.Request, a accepted, err error) {
 	ans := answerTo(refused(h.engine.present(ctx, err)), a)
 	if ans.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "DPoP") {
+			scheme = "Bearer"
+		}
+		w.Header().Set("WWW-Authenticate", scheme+` error="invalid_token"`)
 	}
 	write(w, a, ans)
 }

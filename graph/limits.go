@@ -3,6 +3,7 @@ package graph
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,8 +17,9 @@ type Limits struct {
 	BodyBytes  int64 // of a request or a WebSocket message; 1 MiB
 	Tokens     int   // of a document, counted while it is parsed; 4,000
 	Depth      int   // of fields within fields, fragments spread out; 15
-	Aliases    int   // in a document; 50
+	Aliases    int   // of a document, fragments spread out; 100
 	Selections int   // of a document, fragments spread out; 10,000
+	Repeats    int   // pairs of fields under one name at one place; 50,000
 	Cost       int   // of an operation, see schema/common.graphql; 5,000
 
 	Documents int           // parsed documents kept; 1,000
@@ -25,6 +27,7 @@ type Limits struct {
 
 	Streams          int           // event streams and WebSockets open at once; 10,000
 	SocketOperations int           // at once on one WebSocket; 100
+	Subscriptions    int           // of one viewer at once, in this process; 100
 	InitTimeout      time.Duration // for a WebSocket's connection_init; 5 s
 	PingEvery        time.Duration // how often a quiet stream is proven alive; 20 s
 	WriteTimeout     time.Duration // for one message to a slow reader; 10 s
@@ -34,90 +37,133 @@ func (l Limits) withDefaults() Limits {
 	l.BodyBytes = cmp.Or(l.BodyBytes, 1<<20)
 	l.Tokens = cmp.Or(l.Tokens, 4_000)
 	l.Depth = cmp.Or(l.Depth, 15)
-	l.Aliases = cmp.Or(l.Aliases, 50)
+	l.Aliases = cmp.Or(l.Aliases, 100)
 	l.Selections = cmp.Or(l.Selections, 10_000)
+	l.Repeats = cmp.Or(l.Repeats, 50_000)
 	l.Cost = cmp.Or(l.Cost, 5_000)
 	l.Documents = cmp.Or(l.Documents, 1_000)
 	l.Timeout = cmp.Or(l.Timeout, 30*time.Second)
 	l.Streams = cmp.Or(l.Streams, 10_000)
 	l.SocketOperations = cmp.Or(l.SocketOperations, 100)
+	l.Subscriptions = cmp.Or(l.Subscriptions, 100)
 	l.InitTimeout = cmp.Or(l.InitTimeout, 5*time.Second)
 	l.PingEvery = cmp.Or(l.PingEvery, 20*time.Second)
 	l.WriteTimeout = cmp.Or(l.WriteTimeout, 10*time.Second)
 	return l
 }
 
-// shape is how big a selection is once its fragments are spread out.
+// shape is how big a document is.
 type shape struct {
-	depth, selections int
+	depth, aliases, selections, repeats int
+	cycle                               string // a fragment that spreads itself; nothing else is measured then
+}
+
+// over tells whether a shape is beyond a limit.
+func (s shape) over(l Limits) bool {
+	return s.depth > l.Depth || s.aliases > l.Aliases || s.selections > l.Selections || s.repeats > l.Repeats
 }
 
 // shaper measures a document that is parsed but not yet validated: validation
-// itself takes exponential time on fragments that spread each other twice, so
-// it may only see documents of a bounded shape.
+// takes exponential time on fragments that spread each other twice, and compares
+// all fields under one name with one another, so it may only see documents of a
+// bounded shape.
 type shaper struct {
-	doc       *ast.QueryDocument
-	fragments map[string]shape
-	aliases   int
+	shape
+	limits    Limits
+	fragments map[string]*ast.FragmentDefinition
 }
 
-// measure finds the depth and size of the biggest operation, and the aliases of
-// the whole document.
-func measure(doc *ast.QueryDocument) (s shape, aliases int) {
-	m := shaper{doc: doc, fragments: map[string]shape{}}
+// measure finds the shape of a document. Once beyond a limit it goes no further.
+func measure(doc *ast.QueryDocument, l Limits) shape {
+	m := shaper{limits: l, fragments: make(map[string]*ast.FragmentDefinition, len(doc.Fragments))}
 	for _, f := range doc.Fragments {
-		m.fragment(f.Name)
+		m.fragments[f.Name] = f
+	}
+	seen := make(map[string]bool, len(doc.Fragments))
+	for _, f := range doc.Fragments {
+		if m.cyclic(f.Name, seen) {
+			m.cycle = f.Name
+			return m.shape
+		}
 	}
 	for _, op := range doc.Operations {
-		s = s.max(m.selection(op.SelectionSet))
+		m.place([]ast.SelectionSet{op.SelectionSet}, 1)
 	}
-	return s, m.aliases
+	for _, f := range doc.Fragments { // one that no operation uses is validated too
+		m.place([]ast.SelectionSet{f.SelectionSet}, 1)
+	}
+	return m.shape
 }
 
-func (s shape) max(o shape) shape {
-	return shape{max(s.depth, o.depth), max(s.selections, o.selections)}
+// cyclic tells whether a fragment leads back to one that is being looked at.
+// seen holds true for those, and false for those that are done.
+func (m *shaper) cyclic(name string, seen map[string]bool) bool {
+	f := m.fragments[name]
+	if open, known := seen[name]; known || f == nil {
+		return open
+	}
+	seen[name] = true
+	found := m.leadsBack(f.SelectionSet, seen)
+	seen[name] = false
+	return found
 }
 
-func (m *shaper) selection(set ast.SelectionSet) (s shape) {
-	for _, sel := range set {
-		var inner shape
+func (m *shaper) leadsBack(set ast.SelectionSet, seen map[string]bool) bool {
+	return slices.ContainsFunc(set, func(sel ast.Selection) bool {
 		switch sel := sel.(type) {
 		case *ast.Field:
-			inner = m.field(sel)
+			return m.leadsBack(sel.SelectionSet, seen)
 		case *ast.InlineFragment:
-			inner = m.selection(sel.SelectionSet)
+			return m.leadsBack(sel.SelectionSet, seen)
 		case *ast.FragmentSpread:
-			inner = m.fragment(sel.Name)
+			return m.cyclic(sel.Name, seen)
 		}
-		s = shape{max(s.depth, inner.depth), add(s.selections, inner.selections)}
-	}
-	return s
+		return false
+	})
 }
 
-func (m *shaper) field(f *ast.Field) shape {
-	if f.Alias != f.Name {
-		m.aliases++
+// place measures what is selected at one place of the response, perhaps by
+// several fields that stand there under one name.
+func (m *shaper) place(sets []ast.SelectionSet, depth int) {
+	below := map[string][]ast.SelectionSet{}
+	for _, set := range sets {
+		m.spread(set, depth, below)
 	}
-	s := m.selection(f.SelectionSet)
-	s.selections = add(s.selections, 1)
-	s.depth++
-	if f.Name == "__schema" || f.Name == "__type" {
-		s.depth = 1 // tools ask for types of types; validation bounds those
+	for name, fields := range below {
+		if m.over(m.limits) {
+			return
+		}
+		m.repeats = add(m.repeats, mul(len(fields), len(fields)-1)/2)
+		deeper := depth + 1
+		if name == "__schema" || name == "__type" {
+			deeper = -m.limits.Selections // tools ask for types of types; validation bounds those
+		}
+		m.place(fields, deeper)
 	}
-	return s
 }
 
-// fragment measures each fragment once. One that spreads itself counts as
-// nothing there: validation refuses it afterwards.
-func (m *shaper) fragment(name string) shape {
-	if s, known := m.fragments[name]; known {
-		return s
+// spread collects the fields of a selection, and of the fragments in it, under
+// their names.
+func (m *shaper) spread(set ast.SelectionSet, depth int, below map[string][]ast.SelectionSet) {
+	for _, sel := range set {
+		if m.selections++; m.over(m.limits) {
+			return
+		}
+		switch sel := sel.(type) {
+		case *ast.Field:
+			m.depth = max(m.depth, depth)
+			if sel.Alias != sel.Name {
+				m.aliases++
+			}
+			below[sel.Alias] = append(below[sel.Alias], sel.SelectionSet)
+		case *ast.InlineFragment:
+			m.spread(sel.SelectionSet, depth, below)
+		case *ast.FragmentSpread:
+			if f := m.fragments[sel.Name]; f != nil {
+				m.spread(f.SelectionSet, depth, below)
+			}
+		}
 	}
-	m.fragments[name] = shape{}
-	if f := m.doc.Fragments.ForName(name); f != nil {
-		m.fragments[name] = m.selection(f.SelectionSet)
-	}
-	return m.fragments[name]
 }
 
 // Costs of fields that no directive weighs.

@@ -39,18 +39,26 @@ type batch[K comparable, V any] struct {
 // Load finds one value together with those that other resolvers of the same
 // operation ask for now. It is the zero V when the fetch did not find it.
 func (l *Loader[K, V]) Load(ctx context.Context, key K) (V, error) {
+	v, _, err := l.Find(ctx, key)
+	return v, err
+}
+
+// Find is Load for values whose zero is one: ok is false when the fetch did not
+// find it.
+func (l *Loader[K, V]) Find(ctx context.Context, key K) (v V, ok bool, err error) {
 	s := scopeOf(ctx)
 	if s == nil { // outside an operation there is nobody to share with
 		found, err := l.fetch(ctx, []K{key})
-		return found[key], err
+		v, ok = found[key]
+		return v, ok, err
 	}
 	b := l.join(ctx, s, key)
 	select {
 	case <-b.done:
-		return b.found[key], b.err
+		v, ok = b.found[key]
+		return v, ok, b.err
 	case <-ctx.Done():
-		var none V
-		return none, ctx.Err()
+		return v, false, ctx.Err()
 	}
 }
 

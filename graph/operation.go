@@ -6,8 +6,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-
-	"github.com/soukhq/souk/internal/base/errs"
 )
 
 // Gate is asked before an operation runs, with the operation's cost: a request
@@ -157,7 +155,7 @@ func (e *engine) begin(ctx context.Context, op *operation) (context.Context, fun
 
 // stream runs any operation and yields its responses until there are no more,
 // the context ends, or yield is told to stop. A response without data, not even
-// null, says that a subscription could not begin.
+// null, says that a subscription could not begin or could not go on.
 func (e *engine) stream(ctx context.Context, op *operation, yield func(*graphql.Response) bool) {
 	if !op.is(ast.Subscription) {
 		yield(e.run(ctx, op))
@@ -177,12 +175,17 @@ func (e *engine) stream(ctx context.Context, op *operation, yield func(*graphql.
 		each := graphql.WithResponseContext(ctx, e.present, recovered)
 		resp := next(each)
 		if resp == nil {
-			return
+			break
 		}
 		resp.Errors = append(resp.Errors, graphql.GetErrors(each)...)
 		if !yield(resp) {
 			return
 		}
+	}
+	if err := scopeOf(ctx).failure(); err != nil && ctx.Err() == nil {
+		shown := e.present(ctx, err)
+		code = firstCode(gqlerror.List{shown})
+		yield(refused(shown))
 	}
 }
 
@@ -194,6 +197,3 @@ func firstCode(list gqlerror.List) string {
 	code, _ := list[0].Extensions["code"].(string)
 	return code
 }
-
-// errTooManyStreams is said when a process holds as many streams as it may.
-var errTooManyStreams = errs.New(errs.Unavailable, "STREAMS_FULL", "Souk holds as many live connections as it can. Try again soon.")

@@ -3,22 +3,23 @@ package graph
 import (
 	"context"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
+
+	"github.com/soukhq/souk/internal/base/limit"
 )
 
 // scope is what is known of one operation, whoever sent it: it travels in the
 // context as one value.
 type scope struct {
-	id     string // of the request
-	addr   string // of the client
-	client string // the program that calls, as it names itself
+	id     string     // of the request
+	addr   netip.Addr // of the client
+	client string     // the program that calls, as it names itself
 
-	mu    sync.Mutex
-	loads map[any]any // open batches, by their Loader
+	mu     sync.Mutex
+	loads  map[any]any // open batches, by their Loader
+	failed error       // why a subscription ended, if not by itself
 }
 
 type scopeKey struct{}
@@ -40,13 +41,13 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// ClientAddr is the IP address of the client, as far as the configured proxies
-// are believed.
-func ClientAddr(ctx context.Context) string {
+// ClientAddr is the address of the client, as far as the configured proxies are
+// believed; the zero Addr outside a request.
+func ClientAddr(ctx context.Context) netip.Addr {
 	if s := scopeOf(ctx); s != nil {
 		return s.addr
 	}
-	return ""
+	return netip.Addr{}
 }
 
 // ClientName is the name by which the calling program makes itself known, for
@@ -58,8 +59,29 @@ func ClientName(ctx context.Context) string {
 	return ""
 }
 
+// failStream says why the subscription that ctx belongs to ends. It is called
+// before its channel is closed, and the client is told: a closed channel alone
+// means that all was sent.
+func failStream(ctx context.Context, err error) {
+	if s := scopeOf(ctx); s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.failed = err
+	}
+}
+
+// failure is what failStream said.
+func (s *scope) failure() error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
 func (h *Handler) newScope(r *http.Request) *scope {
-	s := &scope{id: r.Header.Get("X-Request-Id"), addr: clientAddr(r, h.cfg.Proxies), client: r.Header.Get("GraphQL-Client-Name")}
+	s := &scope{id: r.Header.Get("X-Request-Id"), addr: limit.ClientAddr(r, h.cfg.Proxies), client: r.Header.Get("GraphQL-Client-Name")}
 	if !sane(s.id) {
 		s.id = newRequestID()
 	}
@@ -101,38 +123,4 @@ func newRequestID() string {
 		}
 	}
 	return string(b[:])
-}
-
-// clientAddr walks X-Forwarded-For from its end while believed proxies added to
-// it: what comes before, the client may have made up.
-func clientAddr(r *http.Request, proxies []netip.Prefix) string {
-	addr, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		addr = r.RemoteAddr
-	}
-	if len(proxies) == 0 {
-		return addr
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && believed(addr, proxies); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		addr = hop.Unmap().String()
-	}
-	return addr
-}
-
-func believed(addr string, proxies []netip.Prefix) bool {
-	ip, err := netip.ParseAddr(addr)
-	if err != nil {
-		return false
-	}
-	for _, p := range proxies {
-		if p.Contains(ip.Unmap()) {
-			return true
-		}
-	}
-	return false
 }

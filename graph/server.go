@@ -10,15 +10,23 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
-	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/soukhq/souk/graph/generated"
+	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/web/graphiql"
 )
+
+// Verifier tells who is calling; *auth.Verifier does.
+type Verifier interface {
+	VerifyRequest(ctx context.Context, r *http.Request) (auth.Viewer, error)
+	VerifyInit(ctx context.Context, token, proof, path string) (auth.Viewer, error)
+	Watch(ctx context.Context, viewer auth.Viewer) (context.Context, context.CancelFunc, error)
+}
 
 // Config is what the GraphQL edge is built from. All but Resolver may be left
 // at zero.
@@ -31,23 +39,16 @@ type Config struct {
 	GraphiQL      bool   // serve the explorer at /graphiql/
 	Limits        Limits
 
-	// Authenticate finds who sent an HTTP request, and returns ctx with the
-	// viewer in it. A request without credentials is nobody's and no error. The
-	// returned context may end, with a cause, when the credentials do: that
-	// ends the request's event stream.
-	Authenticate func(ctx context.Context, r *http.Request) (context.Context, error)
-	// AuthenticateSocket does the same for the payload of a WebSocket's
-	// connection_init. The context comes from Authenticate on the handshake.
-	AuthenticateSocket func(ctx context.Context, payload map[string]any) (context.Context, error)
-
+	Verifier  Verifier         // nil knows nobody
 	Gate      Gate             // nil lets all through
 	Persisted PersistedStore   // nil keeps persisted documents in this process only
 	Trust     TrustMode        // off by default
 	Trusted   TrustedDocuments // needed unless Trust is off
 
 	// Origins are the web origins, such as https://chat.example, whose pages
-	// may use the API; "*" admits all. The server's own are always admitted.
-	Origins []string
+	// may use the API, and SocketOrigins those whose pages may open a WebSocket;
+	// "*" admits all. The server's own are always admitted.
+	Origins, SocketOrigins []string
 	// Proxies are the addresses whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
 
@@ -65,7 +66,7 @@ func (c *Config) Validate() error {
 	default:
 		return fmt.Errorf("trusted documents: the mode is off, prefer or only, not %q", c.Trust)
 	}
-	for _, origin := range c.Origins {
+	for _, origin := range slices.Concat(c.Origins, c.SocketOrigins) {
 		u, err := url.Parse(origin)
 		if origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
 			return fmt.Errorf("an allowed origin is scheme://host[:port] or *, not %q", origin)
@@ -81,7 +82,8 @@ func (c *Config) Validate() error {
 type Handler struct {
 	cfg      Config
 	engine   *engine
-	origins  origins
+	origins  origins      // whose pages may use the API
+	sockets  origins      // and open WebSockets
 	explorer http.Handler // nil when it is off
 	streams  streams
 }
@@ -113,7 +115,8 @@ func newHandler(schema graphql.ExecutableSchema, cfg Config) (*Handler, error) {
 		cfg:     cfg,
 		engine:  newEngine(schema, &cfg),
 		origins: newOrigins(cfg.Origins),
-		streams: streams{max: cfg.Limits.Streams, open: map[int]context.CancelCauseFunc{}},
+		sockets: newOrigins(cfg.SocketOrigins),
+		streams: streams{limits: cfg.Limits, open: map[int]context.CancelCauseFunc{}, subscriptions: map[string]int{}},
 	}
 	if cfg.GraphiQL {
 		h.explorer = graphiql.Handler(cfg.Path)
@@ -124,59 +127,3 @@ func newHandler(schema graphql.ExecutableSchema, cfg Config) (*Handler, error) {
 // Shutdown ends all live connections and waits until they are gone, or until
 // ctx ends. http.Server.Shutdown leaves WebSockets alone, so call both.
 func (h *Handler) Shutdown(ctx context.Context) error { return h.streams.shutdown(ctx) }
-
-// errShutdown is the cause with which live connections end at a shutdown.
-var errShutdown = errors.New("the server is going away")
-
-// streams counts live connections, and ends them all at a shutdown.
-type streams struct {
-	max int
-
-	mu     sync.Mutex
-	next   int
-	open   map[int]context.CancelCauseFunc
-	closed bool
-	done   sync.WaitGroup
-}
-
-// enter admits a live connection, until leave is called. The context ends at a
-// shutdown.
-func (s *streams) enter(parent context.Context) (ctx context.Context, leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || len(s.open) >= s.max {
-		return nil, nil, errTooManyStreams
-	}
-	ctx, cancel := context.WithCancelCause(parent)
-	key := s.next
-	s.next++
-	s.open[key] = cancel
-	s.done.Add(1)
-	return ctx, func() {
-		cancel(nil)
-		s.mu.Lock()
-		delete(s.open, key)
-		s.mu.Unlock()
-		s.done.Done()
-	}, nil
-}
-
-func (s *streams) shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closed = true
-	for _, cancel := range s.open {
-		cancel(errShutdown)
-	}
-	s.mu.Unlock()
-	gone := make(chan struct{})
-	go func() {
-		s.done.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

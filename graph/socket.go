@@ -12,8 +12,10 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/errs"
 )
 
@@ -45,13 +47,13 @@ type socketMessage struct {
 // socket is one connection. Its reader is the only one that changes init and
 // caller; operations run on their own.
 type socket struct {
-	h      *Handler
-	conn   *websocket.Conn
-	header http.Header
+	h       *Handler
+	conn    *websocket.Conn
+	request *http.Request // the handshake
 
 	ctx    context.Context // of the connection
 	caller context.Context // with the viewer, once acknowledged; ends with the credentials
-	stops  []func() bool   // end the watch over these contexts
+	stops  []func()        // end the watch over these contexts
 	scope  *scope
 
 	mu         sync.Mutex
@@ -66,13 +68,13 @@ type socketOperation struct{ cancel context.CancelFunc }
 
 // serveSocket speaks the protocol until either side is done.
 func (h *Handler) serveSocket(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	if origin := r.Header.Get("Origin"); origin != "" && !h.origins.allows(origin, r) {
+	if origin := r.Header.Get("Origin"); origin != "" && !h.sockets.allows(origin, r) {
 		write(w, accepted{}, answer{http.StatusForbidden, refused(fault(codeForbidden, "Pages of this origin may not connect."))})
 		return
 	}
 	ctx, err := h.authenticate(ctx, r)
 	if err != nil {
-		h.refuseCaller(ctx, w, accepted{}, err)
+		h.refuseCaller(ctx, w, r, accepted{}, err)
 		return
 	}
 	live, leave, err := h.streams.enter(ctx)
@@ -89,7 +91,7 @@ func (h *Handler) serveSocket(ctx context.Context, w http.ResponseWriter, r *htt
 		return // Accept has answered
 	}
 	conn.SetReadLimit(h.cfg.Limits.BodyBytes)
-	s := &socket{h: h, conn: conn, header: r.Header, scope: scopeOf(ctx), operations: map[string]*socketOperation{}}
+	s := &socket{h: h, conn: conn, request: r, scope: scopeOf(ctx), operations: map[string]*socketOperation{}}
 	s.serve(live)
 }
 
@@ -157,17 +159,48 @@ func (s *socket) init(payload json.RawMessage) bool {
 			return s.close(closeBadRequest, "Invalid message received")
 		}
 	}
-	caller := s.ctx
-	if authenticate := s.h.cfg.AuthenticateSocket; authenticate != nil {
-		var err error
-		if caller, err = authenticate(s.ctx, params); err != nil {
-			s.h.engine.present(s.ctx, err) // logs what the close code hides
-			return s.close(closeCode(err))
-		}
-		s.closeWith(caller)
+	caller, err := s.authenticate(params)
+	if err != nil {
+		s.h.engine.present(s.ctx, err) // logs what the close code hides
+		return s.close(closeCode(err))
 	}
 	s.caller = caller
 	return s.send(&socketMessage{Type: "connection_ack"})
+}
+
+// authenticate puts the viewer into the context that it gives, which ends with
+// the credentials. Browsers let no page set the headers of a handshake, so the
+// token, and the proof of a bound one, come in the payload of connection_init
+// under the names of the headers; a token there goes before one in the header.
+func (s *socket) authenticate(params map[string]any) (context.Context, error) {
+	verifier := s.h.cfg.Verifier
+	if verifier == nil {
+		return s.ctx, nil
+	}
+	viewer := auth.FromContext(s.ctx)
+	if token := param(params, "Authorization"); token != "" {
+		var err error
+		if viewer, err = verifier.VerifyInit(s.ctx, token, param(params, "DPoP"), s.request.URL.EscapedPath()); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel, err := verifier.Watch(s.ctx, viewer)
+	if err != nil {
+		return nil, err
+	}
+	s.closeWith(ctx)
+	s.stops = append(s.stops, cancel)
+	return auth.NewContext(ctx, viewer), nil
+}
+
+// param reads a text of a payload by the name of a header, in any case.
+func param(params map[string]any, name string) string {
+	for key, v := range params {
+		if text, ok := v.(string); ok && strings.EqualFold(key, name) {
+			return text
+		}
+	}
+	return ""
 }
 
 func (s *socket) initTimeout() {
@@ -182,9 +215,10 @@ func (s *socket) initTimeout() {
 
 // closeWith closes the connection when ctx ends, with the code of its cause.
 func (s *socket) closeWith(ctx context.Context) {
-	s.stops = append(s.stops, context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() {
 		s.close(closeCode(context.Cause(ctx)))
-	}))
+	})
+	s.stops = append(s.stops, func() { stop() })
 }
 
 // closeCode is how a connection ends for an error.
@@ -200,8 +234,6 @@ func closeCode(err error) (websocket.StatusCode, string) {
 	switch {
 	case errors.Is(err, errShutdown):
 		return websocket.StatusGoingAway, "Going away"
-	case errors.Is(err, context.DeadlineExceeded): // the credentials expired
-		return closeUnauthorized, "Unauthorized"
 	case errors.Is(err, context.Canceled):
 		return websocket.StatusNormalClosure, ""
 	}
@@ -220,7 +252,7 @@ func (s *socket) subscribe(m *socketMessage) bool {
 	if bad != nil {
 		return s.close(closeBadRequest, "Invalid message received")
 	}
-	req.headers = s.header
+	req.headers = s.request.Header
 	ctx, cancel := context.WithCancel(withScope(s.caller, s.scope.another()))
 	op := &socketOperation{cancel: cancel}
 	s.mu.Lock()
@@ -259,7 +291,15 @@ func (s *socket) run(ctx context.Context, id string, op *socketOperation, req *r
 		s.finish(id, op, faults...)
 		return
 	}
-	var failed gqlerror.List // before it began
+	if prepared.is(ast.Subscription) {
+		leave, err := s.h.streams.subscribe(auth.FromContext(ctx))
+		if err != nil {
+			s.finish(id, op, s.h.engine.present(ctx, err))
+			return
+		}
+		defer leave()
+	}
+	var failed gqlerror.List
 	s.h.engine.stream(ctx, prepared, func(resp *graphql.Response) bool {
 		if resp.Data == nil {
 			failed = resp.Errors

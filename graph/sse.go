@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/errs"
 )
 
@@ -36,6 +38,14 @@ func (h *Handler) serveStream(ctx context.Context, w http.ResponseWriter, op *op
 		return
 	}
 	defer leave()
+	if faults == nil {
+		var done func()
+		if live, done, err = h.live(live, op); err != nil {
+			faults = gqlerror.List{h.engine.present(ctx, err)}
+		} else {
+			defer done()
+		}
+	}
 	s := &eventStream{w: w, control: http.NewResponseController(w), timeout: h.cfg.Limits.WriteTimeout}
 	_ = s.control.SetReadDeadline(time.Time{}) // the server's own would end the stream
 	header := w.Header()
@@ -44,17 +54,40 @@ func (h *Handler) serveStream(ctx context.Context, w http.ResponseWriter, op *op
 	retryAfter(header, faults)
 	if faults != nil {
 		s.next(refused(faults...))
-		s.send("event: complete\ndata:\n\n")
-		return
+	} else {
+		s.run(live, h, op)
 	}
+	s.send("event: complete\ndata:\n\n")
+}
+
+// live admits a subscription, and watches over the credentials of its viewer.
+// What is no subscription needs neither.
+func (h *Handler) live(ctx context.Context, op *operation) (context.Context, func(), error) {
+	if !op.is(ast.Subscription) {
+		return ctx, func() {}, nil
+	}
+	viewer := auth.FromContext(ctx)
+	leave, err := h.streams.subscribe(viewer)
+	if err != nil || h.cfg.Verifier == nil {
+		return ctx, leave, err
+	}
+	ctx, cancel, err := h.cfg.Verifier.Watch(ctx, viewer)
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return ctx, func() { cancel(); leave() }, nil
+}
+
+// run writes what an operation answers.
+func (s *eventStream) run(ctx context.Context, h *Handler, op *operation) {
 	s.send(":\n\n") // the client knows at once that the stream is open
 	stop := h.keepAlive(s)
 	defer stop()
-	h.engine.stream(live, op, s.next)
-	if err := endOfCaller(live); err != nil {
+	h.engine.stream(ctx, op, s.next)
+	if err := endOfCaller(ctx); err != nil {
 		s.next(refused(err))
 	}
-	s.send("event: complete\ndata:\n\n")
 }
 
 // endOfCaller tells why a stream ends before its operation does: the
@@ -63,7 +96,7 @@ func endOfCaller(ctx context.Context) *gqlerror.Error {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errShutdown):
 		return fault(codeUnavailable, "This server is going away. Connect again.")
-	case errors.Is(cause, context.DeadlineExceeded), errs.KindOf(cause) == errs.Unauthenticated:
+	case errs.KindOf(cause) == errs.Unauthenticated:
 		return fault(codeUnauthenticated, errs.ErrUnauthenticated.Message)
 	case errs.KindOf(cause) == errs.Forbidden:
 		return fault(codeForbidden, errs.ErrForbidden.Message)

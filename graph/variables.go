@@ -29,7 +29,7 @@ func coerce(schema *ast.Schema, op *ast.OperationDefinition, given map[string]an
 			case def.DefaultValue != nil:
 				out[def.Variable], _ = def.DefaultValue.Value(nil) // a literal that was validated
 			case def.Type.NonNull:
-				return nil, fault(codeValidation, fmt.Sprintf("Variable $%s is missing: a %s is required.", def.Variable, def.Type))
+				return nil, fault(codeValidation, fmt.Sprintf("Variable $%s is missing: %s is required.", def.Variable, def.Type))
 			}
 			continue
 		}
@@ -61,7 +61,7 @@ func below(step string, err *badValue) *badValue {
 func coerceValue(schema *ast.Schema, t *ast.Type, v any) (any, *badValue) {
 	switch {
 	case v == nil && t.NonNull:
-		return nil, &badValue{why: "null is not a " + t.String()}
+		return nil, &badValue{why: "null is no " + t.String()}
 	case v == nil:
 		return nil, nil
 	case t.Elem != nil:
@@ -107,7 +107,7 @@ func coerceObject(schema *ast.Schema, def *ast.Definition, v any) (any, *badValu
 		value, present := object[field.Name]
 		if !present {
 			if field.Type.NonNull && field.DefaultValue == nil {
-				return nil, &badValue{"." + field.Name, "a " + field.Type.String() + " is required"}
+				return nil, &badValue{"." + field.Name, field.Type.String() + " is required"}
 			}
 			continue
 		}
@@ -166,7 +166,7 @@ func coerceScalar(name string, v any) (any, *badValue) {
 		if n, err := strconv.ParseInt(number.String(), 10, 32); isNumber && err == nil {
 			return n, nil
 		}
-		return nil, &badValue{why: "an Int is a whole number of 32 bits"}
+		return nil, &badValue{why: errInt.Error()}
 	case "Float":
 		if f, err := number.Float64(); isNumber && err == nil && !math.IsInf(f, 0) {
 			return f, nil

@@ -18,6 +18,8 @@ const sweepBatch = 500
 // Keep says for how long what is done is remembered.
 const (
 	keepEvents = 30 * 24 * time.Hour
+	keepFeed   = 14 * 24 * time.Hour // how long a client may be away and still resume
+	feedBatch  = 200
 	pruneEvery = 10 * time.Minute
 	pruneBatch = 1000
 )
@@ -29,17 +31,31 @@ type sweep struct {
 	every time.Duration
 	look  func(ctx context.Context) (int, error)
 	batch int
+	woken <-chan struct{} // says that there is something at once; may be nil
 }
 
 func (w *Workers) sweeps() []sweep {
 	return []sweep{
-		{"expire orders", w.SweepEvery, func(ctx context.Context) (int, error) { return w.Purchases.ExpireDue(ctx, sweepBatch) }, sweepBatch},
-		{"forward orders", w.SweepEvery, w.forwardDue, sweepBatch},
-		{"deliver webhooks", w.SweepEvery, w.deliverDue, sweepBatch},
-		{"check funding", w.SweepEvery, func(ctx context.Context) (int, error) { return w.Wallets.CheckDue(ctx, sweepBatch) }, sweepBatch},
-		{"prune outbox", pruneEvery, func(ctx context.Context) (int, error) {
+		{name: "forward orders", every: w.SweepEvery, batch: sweepBatch, look: w.forwardDue},
+		{name: "deliver webhooks", every: w.SweepEvery, batch: sweepBatch, look: w.deliverDue, woken: w.Webhooks.Woken()},
+		{name: "expire orders", every: w.SweepEvery, batch: sweepBatch, look: func(ctx context.Context) (int, error) {
+			return w.Purchases.ExpireDue(ctx, sweepBatch)
+		}},
+		{name: "check funding", every: w.SweepEvery, batch: sweepBatch, look: func(ctx context.Context) (int, error) {
+			return w.Wallets.CheckDue(ctx, sweepBatch)
+		}},
+		{name: "prune tokens", every: pruneEvery, batch: pruneBatch, look: func(ctx context.Context) (int, error) {
+			return w.Users.PruneTokens(ctx, pruneBatch)
+		}},
+		{name: "prune feeds", every: pruneEvery, batch: 1, look: func(ctx context.Context) (int, error) {
+			return w.Chats.PruneFeed(ctx, time.Now().Add(-keepFeed), feedBatch)
+		}},
+		{name: "prune webhooks", every: pruneEvery, batch: pruneBatch, look: func(ctx context.Context) (int, error) {
+			return w.Webhooks.Prune(ctx, time.Now().Add(-w.KeepWebhooks), pruneBatch)
+		}},
+		{name: "prune outbox", every: pruneEvery, batch: pruneBatch, look: func(ctx context.Context) (int, error) {
 			return w.Outbox.Prune(ctx, time.Now().Add(-keepEvents), pruneBatch)
-		}, pruneBatch},
+		}},
 	}
 }
 
@@ -65,6 +81,7 @@ func (w *Workers) runSweep(ctx context.Context, s sweep) {
 		wait := s.every*3/4 + rand.N(s.every/2+1)
 		select {
 		case <-ctx.Done():
+		case <-s.woken:
 		case <-time.After(wait):
 		}
 	}

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -15,6 +16,10 @@ type Webhooks interface {
 	Due(ctx context.Context, limit int) ([]id.ID, error)
 	// Attempt tries one once; what came of it is in the database.
 	Attempt(ctx context.Context, delivery id.ID) error
+	// Woken gives a signal when this process has made new deliveries.
+	Woken() <-chan struct{}
+	// Prune forgets deliveries that ended before a time.
+	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 func (w *Workers) handleWebhooks(mux *asynq.ServeMux) {

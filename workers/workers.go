@@ -18,6 +18,16 @@ type Wallets interface {
 	CheckDue(ctx context.Context, limit int) (int, error)
 }
 
+// Users is what the sweep of revoked tokens calls.
+type Users interface {
+	PruneTokens(ctx context.Context, limit int) (int, error)
+}
+
+// Chats is what the sweep of feeds calls.
+type Chats interface {
+	PruneFeed(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
 // Deps is what the workers lean on.
 type Deps struct {
 	Redis     redis.UniversalClient
@@ -26,11 +36,15 @@ type Deps struct {
 	Purchases Purchases
 	Webhooks  Webhooks
 	Wallets   Wallets
+	Users     Users
+	Chats     Chats
 
 	Concurrency int           // tasks at once
 	PollEvery   time.Duration // how often the outbox is looked at when nobody calls
 	SweepEvery  time.Duration // how often deadlines are looked at
 	StopWithin  time.Duration // how long running tasks get to finish
+	// KeepWebhooks is how long deliveries that have ended are kept.
+	KeepWebhooks time.Duration
 }
 
 // Workers does the background work of this process.

@@ -1,3 +1,5 @@
+// Package migrate describes Souk's tables to ent's migration engine, and holds
+// the migrations that make them.
 package migrate
 
 import (

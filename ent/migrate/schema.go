@@ -402,6 +402,19 @@ var (
 				Unique:  true,
 				Columns: []*schema.Column{MessagesColumns[2], MessagesColumns[3]},
 			},
+			{
+				Name:    "message_sender_id_conversation_id_seq",
+				Unique:  false,
+				Columns: []*schema.Column{MessagesColumns[4], MessagesColumns[2], MessagesColumns[3]},
+			},
+			{
+				Name:    "message_only_for_id",
+				Unique:  false,
+				Columns: []*schema.Column{MessagesColumns[5]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "only_for_id IS NOT NULL",
+				},
+			},
 		},
 	}
 	// OrdersColumns holds the columns for the "orders" table.
@@ -652,27 +665,6 @@ var (
 			},
 		},
 	}
-	// TrustedDocumentsColumns holds the columns for the "trusted_documents" table.
-	TrustedDocumentsColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeUUID},
-		{Name: "client", Type: field.TypeString, Size: 100},
-		{Name: "document_id", Type: field.TypeString, Size: 128},
-		{Name: "document", Type: field.TypeString, Size: 2147483647},
-		{Name: "created_at", Type: field.TypeTime},
-	}
-	// TrustedDocumentsTable holds the schema information for the "trusted_documents" table.
-	TrustedDocumentsTable = &schema.Table{
-		Name:       "trusted_documents",
-		Columns:    TrustedDocumentsColumns,
-		PrimaryKey: []*schema.Column{TrustedDocumentsColumns[0]},
-		Indexes: []*schema.Index{
-			{
-				Name:    "trusteddocument_client_document_id",
-				Unique:  true,
-				Columns: []*schema.Column{TrustedDocumentsColumns[1], TrustedDocumentsColumns[2]},
-			},
-		},
-	}
 	// UsersColumns holds the columns for the "users" table.
 	UsersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -826,7 +818,6 @@ var (
 		SandboxesTable,
 		SigningKeysTable,
 		TransfersTable,
-		TrustedDocumentsTable,
 		UsersTable,
 		WebhookAttemptsTable,
 		WebhookDeliveriesTable,

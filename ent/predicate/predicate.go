@@ -75,9 +75,6 @@ type SigningKey func(*sql.Selector)
 // Transfer is the predicate function for transfer builders.
 type Transfer func(*sql.Selector)
 
-// TrustedDocument is the predicate function for trusteddocument builders.
-type TrustedDocument func(*sql.Selector)
-
 // User is the predicate function for user builders.
 type User func(*sql.Selector)
 

@@ -16,7 +16,7 @@ func (Conversation) Fields() []ent.Field {
 		idField(), modeField(),
 		field.String("issuer").Immutable().MaxLen(255),
 		field.String("external_id").Immutable().MaxLen(255),
-		field.String("title").MaxLen(200),
+		field.String("title").MaxRuneLen(200),
 		field.Int64("last_seq").Default(0).Comment("number of the newest message; its row is locked to give the next"),
 		field.Time("removed_at").Optional().Nillable(),
 		createdAt(),

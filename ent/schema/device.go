@@ -16,7 +16,7 @@ type Device struct{ ent.Schema }
 func (Device) Fields() []ent.Field {
 	return []ent.Field{
 		idField(), modeField(), refField("user_id"),
-		field.String("name").MaxLen(200),
+		field.String("name").MaxRuneLen(200),
 		field.JSON("public_key", json.RawMessage{}).Comment("JWK (RFC 7517)"),
 		field.String("thumbprint").Immutable().MaxLen(64).Comment("RFC 7638, SHA-256, base64url"),
 		field.Time("revoked_at").Optional().Nillable(),

@@ -16,7 +16,7 @@ func (FundingSource) Fields() []ent.Field {
 	return []ent.Field{
 		idField(), modeField(), refField("user_id"),
 		field.Enum("kind").Values("WALLET", "CREDIT_LINE", "BANK_ACCOUNT", "CARD").Immutable(),
-		field.String("label").MaxLen(100),
+		field.String("label").MaxRuneLen(100),
 		currencyField(),
 		field.Int64("account_id").Optional().Nillable().Immutable().Comment("of a wallet or credit line"),
 		field.String("rail").Optional().Immutable().MaxLen(40).Comment("of a bank account or card"),

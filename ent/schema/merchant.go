@@ -15,7 +15,7 @@ type Merchant struct{ ent.Schema }
 func (Merchant) Fields() []ent.Field {
 	return []ent.Field{
 		idField(), modeField(),
-		field.String("name").MaxLen(200),
+		field.String("name").MaxRuneLen(200),
 		field.Enum("status").Values("ACTIVE", "SUSPENDED").Default("ACTIVE"),
 		field.String("endpoint_url").MaxLen(2048).Comment("product server: where orders are sent for confirmation"),
 		field.String("jwks_url").Optional().MaxLen(2048).Comment("where its keys are published; empty: jwks is all"),

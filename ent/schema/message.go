@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
@@ -20,7 +21,7 @@ func (Message) Fields() []ent.Field {
 		field.Int64("seq").Immutable().Comment("1, 2, 3… in its conversation, without gaps"),
 		field.UUID("sender_id", id.Nil).Optional().Nillable().Immutable().Comment("none: Souk itself"),
 		field.UUID("only_for_id", id.Nil).Optional().Nillable().Immutable().Comment("the one member who may see it; none: all"),
-		field.Text("text").MaxLen(4000),
+		field.Text("text").MaxRuneLen(4000),
 		field.Enum("card_type").Values("NONE", "PRODUCT", "RECEIPT").Default("NONE").Immutable(),
 		field.JSON("card", json.RawMessage{}).Optional(),
 		createdAt(),
@@ -29,5 +30,9 @@ func (Message) Fields() []ent.Field {
 
 // Indexes of Message.
 func (Message) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("conversation_id", "seq").Unique()}
+	return []ent.Index{
+		index.Fields("conversation_id", "seq").Unique(),
+		index.Fields("sender_id", "conversation_id", "seq"),
+		index.Fields("only_for_id").Annotations(entsql.IndexWhere("only_for_id IS NOT NULL")),
+	}
 }

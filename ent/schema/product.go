@@ -16,8 +16,8 @@ func (Product) Fields() []ent.Field {
 	return []ent.Field{
 		idField(), modeField(), refField("merchant_id"),
 		field.String("sku").Immutable().MaxLen(100),
-		field.String("name").MaxLen(200),
-		field.String("description").MaxLen(2000).Default(""),
+		field.String("name").MaxRuneLen(200),
+		field.String("description").MaxRuneLen(2000).Default(""),
 		field.Int64("price_minor"), currencyField(),
 		field.Int64("stock_count").Optional().Nillable().Comment("none: Souk does not count it"),
 		field.Enum("status").Values("OFFERED", "WITHDRAWN").Default("OFFERED"),

@@ -15,7 +15,7 @@ func (Refund) Fields() []ent.Field {
 	return []ent.Field{
 		idField(), modeField(), refField("order_id"), refField("transfer_id"),
 		field.Int64("amount_minor").Immutable(), currencyField(),
-		field.String("reason").Immutable().MaxLen(200).Default(""),
+		field.String("reason").Immutable().MaxRuneLen(200).Default(""),
 		createdAt(),
 	}
 }

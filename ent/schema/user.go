@@ -17,7 +17,7 @@ func (User) Fields() []ent.Field {
 		idField(), modeField(),
 		field.String("issuer").Immutable().MaxLen(255),
 		field.String("external_id").MaxLen(255).Comment("the token's subject; replaced when the person is erased"),
-		field.String("display_name").MaxLen(200),
+		field.String("display_name").MaxRuneLen(200),
 		field.Enum("status").Values("ACTIVE", "BLOCKED", "REMOVED", "ERASED").Default("ACTIVE"),
 		field.Time("tokens_valid_after").Optional().Nillable().Comment("tokens issued before are revoked"),
 		createdAt(), field.Time("updated_at"),

@@ -21,7 +21,24 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Conversation() ConversationResolver
+	FundingSource() FundingSourceResolver
+	FundingTransfer() FundingTransferResolver
+	Merchant() MerchantResolver
+	Message() MessageResolver
+	Mutation() MutationResolver
+	Order() OrderResolver
+	Product() ProductResolver
+	ProductCard() ProductCardResolver
 	Query() QueryResolver
+	ReceiptCard() ReceiptCardResolver
+	Refund() RefundResolver
+	StatementLine() StatementLineResolver
+	Subscription() SubscriptionResolver
+	Viewer() ViewerResolver
+	WebhookAttempt() WebhookAttemptResolver
+	WebhookDelivery() WebhookDeliveryResolver
+	WebhookEndpoint() WebhookEndpointResolver
 }
 
 type DirectiveRoot struct {
@@ -48,7 +65,42 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
-	inputUnmarshalMap := graphql.BuildUnmarshalerMap()
+	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputContactSetInput,
+		ec.unmarshalInputConversationProvisionInput,
+		ec.unmarshalInputConversationRemoveInput,
+		ec.unmarshalInputCreditLineSetInput,
+		ec.unmarshalInputDeviceRegisterInput,
+		ec.unmarshalInputDeviceRevokeInput,
+		ec.unmarshalInputFundingSourceAddInput,
+		ec.unmarshalInputFundingSourceRemoveInput,
+		ec.unmarshalInputMerchantRegisterInput,
+		ec.unmarshalInputMerchantSuspendInput,
+		ec.unmarshalInputMerchantUpdateInput,
+		ec.unmarshalInputMessageSendInput,
+		ec.unmarshalInputMoneyInput,
+		ec.unmarshalInputProductCardShareInput,
+		ec.unmarshalInputProductPutInput,
+		ec.unmarshalInputProductWithdrawInput,
+		ec.unmarshalInputPurchaseCancelInput,
+		ec.unmarshalInputPurchaseCreateInput,
+		ec.unmarshalInputPurchaseRefundInput,
+		ec.unmarshalInputPurchaseReverseInput,
+		ec.unmarshalInputTestClockAdvanceInput,
+		ec.unmarshalInputTokenRevokeInput,
+		ec.unmarshalInputUserBlockInput,
+		ec.unmarshalInputUserEraseInput,
+		ec.unmarshalInputUserProvisionInput,
+		ec.unmarshalInputUserRemoveInput,
+		ec.unmarshalInputUserTokensRevokeInput,
+		ec.unmarshalInputWalletReturnInput,
+		ec.unmarshalInputWalletTopUpInput,
+		ec.unmarshalInputWebhookDeliveryFilter,
+		ec.unmarshalInputWebhookEndpointCreateInput,
+		ec.unmarshalInputWebhookEndpointUpdateInput,
+		ec.unmarshalInputWebhookReplayInput,
+		ec.unmarshalInputWebhookSecretRotateInput,
+	)
 	first := true
 
 	switch opCtx.Operation.Operation {
@@ -82,6 +134,38 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 
 			return &response
 		}
+	case ast.Mutation:
+		return func(ctx context.Context) *graphql.Response {
+			if !first {
+				return nil
+			}
+			first = false
+			ctx = graphql.WithUnmarshalerMap(ctx, inputUnmarshalMap)
+			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
+			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -108,6 +192,308 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
+	{Name: "../../schema/chat.graphql", Input: `"Where users talk."
+type Conversation implements Node {
+  "The conversation's id."
+  id: ID!
+  "The chat app's own name for it."
+  externalId: String!
+  "Its title."
+  title: String!
+  "When it was made."
+  createdAt: DateTime!
+  "Who is in it, in the order of joining."
+  members(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): UserConnection!
+  "Its messages, oldest first: ` + "`" + `last: 20` + "`" + ` gives the newest twenty."
+  messages(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): MessageConnection!
+}
+
+"A page of conversations."
+type ConversationConnection {
+  "The conversations with their cursors."
+  edges: [ConversationEdge!]!
+  "The conversations."
+  nodes: [Conversation!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A conversation in a list."
+type ConversationEdge {
+  "The conversation's place in the list."
+  cursor: String!
+  "The conversation."
+  node: Conversation!
+}
+
+"What the chat app draws in a conversation: text, and at times a card."
+type Message implements Node {
+  "The message's id."
+  id: ID!
+  "The conversation that it stands in."
+  conversation: Conversation
+  "Its number in the conversation, which rises from 1; numbers of messages that only another member sees are left out."
+  seq: Int64!
+  "Who wrote it; null: Souk itself."
+  sender: User
+  "Its text."
+  text: String!
+  "What is drawn besides the text."
+  card: MessageCard
+  "When it was written."
+  createdAt: DateTime!
+}
+
+"What a message shows besides its text."
+union MessageCard = ProductCard | ReceiptCard
+
+"A product that a merchant offers, signed by the merchant and shared by a user."
+type ProductCard {
+  "The merchant's signed statement (JWS, compact): give it to ` + "`" + `purchaseCreate` + "`" + ` to buy."
+  token: String!
+  "What the product is called."
+  name: String!
+  "The price that the merchant signed."
+  price: Money!
+  "Until when the merchant's signature holds."
+  expiresAt: DateTime!
+  "The product as it is offered now; null when it is withdrawn."
+  product: Product
+  "Who offers it."
+  merchant: Merchant
+}
+
+"What came of a purchase."
+type ReceiptCard {
+  "What happened."
+  state: OrderState!
+  "What was bought."
+  name: String!
+  "What it cost in all, or how much was given back."
+  amount: Money!
+  "The order; null for other members than its buyer."
+  order: Order
+}
+
+"A page of messages."
+type MessageConnection {
+  "The messages with their cursors."
+  edges: [MessageEdge!]!
+  "The messages."
+  nodes: [Message!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A message in a list."
+type MessageEdge {
+  "The message's place in the list."
+  cursor: String!
+  "The message."
+  node: Message!
+}
+
+extend type Query {
+  "The conversation with this id; null when there is none or the caller is not in it."
+  conversation(
+    "The conversation's id."
+    id: ID!
+  ): Conversation
+}
+
+extend type Viewer {
+  "The conversations that the caller is in, newest first."
+  conversations(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): ConversationConnection
+}
+
+"What can be done."
+type Mutation {
+  "Writes a message into a conversation of the calling user."
+  messageSend(
+    "The message."
+    input: MessageSendInput!
+  ): MessageSendPayload!
+  "Posts a merchant's signed product card into a conversation of the calling user."
+  productCardShare(
+    "The card."
+    input: ProductCardShareInput!
+  ): ProductCardSharePayload!
+  "Creates a conversation, or changes the one with the same external id; its members become those that are given. Only for the chat app's server."
+  conversationProvision(
+    "The conversation."
+    input: ConversationProvisionInput!
+  ): ConversationProvisionPayload!
+  "Removes a conversation; its messages are no longer shown. Only for the chat app's server."
+  conversationRemove(
+    "The conversation."
+    input: ConversationRemoveInput!
+  ): ConversationRemovePayload!
+}
+
+"What can be followed live."
+type Subscription {
+  "Messages of a conversation as they are written. With ` + "`" + `after` + "`" + `, first those that were missed since that message."
+  messageAdded(
+    "The conversation."
+    conversationId: ID!
+    "Cursor of the last message that was seen. Without it, only messages from now on."
+    after: String
+  ): MessageEdge!
+  "What is new for the calling user, over all conversations and orders. With ` + "`" + `after` + "`" + `, first what was missed since."
+  feed(
+    "Cursor of the last event that was seen. Without it, only events from now on."
+    after: String
+  ): FeedEvent!
+}
+
+"Something new for a user."
+type FeedEvent {
+  "Where it stands in the user's feed: give it as ` + "`" + `after` + "`" + ` to resume."
+  cursor: String!
+  "What is new; null when it is gone by now."
+  subject: FeedSubject
+}
+
+"What an event of the feed is about."
+union FeedSubject = Message | Order
+
+"A message to write."
+input MessageSendInput {
+  "Where to."
+  conversationId: ID!
+  "Its text, 1 to 4000 characters."
+  text: String!
+  "A name of the client's own for this act: the same one again writes nothing new."
+  idempotencyKey: String!
+}
+
+"What became of a message."
+type MessageSendPayload {
+  "The message; null when refused."
+  message: Message
+  "Why it was refused; empty when it was done."
+  userErrors: [ChatUserError!]!
+}
+
+"A product card to share."
+input ProductCardShareInput {
+  "Where to."
+  conversationId: ID!
+  "The merchant's signed statement (JWS, compact)."
+  card: String!
+  "Words of the sharer's own, up to 4000 characters."
+  text: String
+  "A name of the client's own for this act: the same one again posts nothing new."
+  idempotencyKey: String!
+}
+
+"What became of a shared card."
+type ProductCardSharePayload {
+  "The message; null when refused."
+  message: Message
+  "Why it was refused; empty when it was done."
+  userErrors: [ChatUserError!]!
+}
+
+"A conversation to create or change."
+input ConversationProvisionInput {
+  "The chat app's own name for it."
+  externalId: String!
+  "Its title."
+  title: String!
+  "Who is in it, 1 to 500."
+  memberIds: [ID!]!
+}
+
+"What became of a conversation."
+type ConversationProvisionPayload {
+  "The conversation; null when refused."
+  conversation: Conversation
+  "Whether it is new."
+  created: Boolean!
+  "Why it was refused; empty when it was done."
+  userErrors: [ChatUserError!]!
+}
+
+"A conversation to remove."
+input ConversationRemoveInput {
+  "The conversation."
+  conversationId: ID!
+}
+
+"What became of a removal."
+type ConversationRemovePayload {
+  "The id of the conversation that was removed; null when refused."
+  removedConversationId: ID
+  "Why it was refused; empty when it was done."
+  userErrors: [ChatUserError!]!
+}
+
+"Why something about a conversation was refused."
+type ChatUserError implements UserError {
+  "What went wrong, for programs."
+  code: ChatErrorCode!
+  "What went wrong, in words that may be shown to the user."
+  message: String!
+  "The path of the input field at fault; null when no single field is."
+  field: [String!]
+  "Whether the action can be tried again, and how."
+  retry: Retry!
+  "With ` + "`" + `AFTER` + "`" + `: how many milliseconds to wait."
+  retryAfterMs: Int
+}
+
+"Why something about a conversation was refused."
+enum ChatErrorCode {
+  "There is no such conversation, or the caller is not in it."
+  CONVERSATION_NOT_FOUND
+  "One of the members is no active user of this mode."
+  MEMBER_NOT_FOUND
+  "A conversation has 1 to 500 members."
+  MEMBER_LIMIT
+  "A text is empty, too long, or has characters that may not be there."
+  TEXT_INVALID
+  "The idempotency key is empty or too long."
+  IDEMPOTENCY_KEY_INVALID
+  "This idempotency key was used with another input."
+  IDEMPOTENCY_MISMATCH
+  "The card cannot be read, is not signed by an active merchant's key, or says what it may not."
+  CARD_INVALID
+  "The card's time is over."
+  CARD_EXPIRED
+  "The card's price or product is no longer offered."
+  CARD_STALE
+  "The merchant may not sell at present."
+  MERCHANT_SUSPENDED
+}
+`, BuiltIn: false},
 	{Name: "../../schema/common.graphql", Input: `"""
 What a field adds to the cost of an operation, in points, before what is selected below it.
 An object costs 1, a mutation or a subscription 10, a scalar nothing, unless this says otherwise.
@@ -231,6 +617,1647 @@ type Query {
   viewer: Viewer
 }
 `, BuiltIn: false},
+	{Name: "../../schema/merchant.graphql", Input: `"Who sells."
+type Merchant implements Node {
+  "The merchant's id: the issuer of its product cards and tokens."
+  id: ID!
+  "Its name."
+  name: String!
+  "Whether it may sell."
+  status: MerchantStatus!
+  "Whether it sells for real money."
+  mode: Mode!
+  "Its product server, where orders are sent for confirmation. Shown to the merchant and to operators."
+  endpointUrl: URL
+  "Where its public keys are published. Shown to the merchant and to operators."
+  jwksUrl: URL
+  "When it was registered."
+  createdAt: DateTime!
+  "What it offers, newest first."
+  products(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): ProductConnection!
+}
+
+"Whether a merchant may sell."
+enum MerchantStatus {
+  "It may sell."
+  ACTIVE
+  "It may not sell at present; refunds and cancellations go on."
+  SUSPENDED
+}
+
+"What a merchant offers."
+type Product implements Node {
+  "The product's id."
+  id: ID!
+  "Who offers it."
+  merchant: Merchant
+  "The merchant's own name for it."
+  sku: String!
+  "What it is called."
+  name: String!
+  "What it is."
+  description: String!
+  "Its price now."
+  price: Money!
+  "Whether it can be bought now."
+  available: Boolean!
+  "How many are left, where Souk counts them. Shown to the merchant and to operators."
+  stockCount: Int64
+  "When it was first offered."
+  createdAt: DateTime!
+  "When it last changed."
+  updatedAt: DateTime!
+}
+
+"A page of products."
+type ProductConnection {
+  "The products with their cursors."
+  edges: [ProductEdge!]!
+  "The products."
+  nodes: [Product!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A product in a list."
+type ProductEdge {
+  "The product's place in the list."
+  cursor: String!
+  "The product."
+  node: Product!
+}
+
+extend type Query {
+  "The merchant with this id; null when there is none that the caller may see."
+  merchant(
+    "The merchant's id."
+    id: ID!
+  ): Merchant
+  "The product with this id; null when there is none that the caller may see."
+  product(
+    "The product's id."
+    id: ID!
+  ): Product
+}
+
+extend type Viewer {
+  "The merchant whose server calls; null when someone else calls."
+  merchant: Merchant
+}
+
+extend type Mutation {
+  "Creates a merchant. Only for operators and for the chat app's server."
+  merchantRegister(
+    "The merchant."
+    input: MerchantRegisterInput!
+  ): MerchantRegisterPayload!
+  "Changes a merchant's name, product server or keys. For the merchant itself and for operators."
+  merchantUpdate(
+    "What to change."
+    input: MerchantUpdateInput!
+  ): MerchantUpdatePayload!
+  "Stops a merchant from selling, or lets it sell again. Only for operators."
+  merchantSuspend(
+    "The merchant, and whether to suspend."
+    input: MerchantSuspendInput!
+  ): MerchantSuspendPayload!
+  "Creates a product of the calling merchant, or changes the one with the same SKU."
+  productPut(
+    "The product."
+    input: ProductPutInput!
+  ): ProductPutPayload!
+  "Withdraws a product of the calling merchant: cards for it are refused."
+  productWithdraw(
+    "The product."
+    input: ProductWithdrawInput!
+  ): ProductWithdrawPayload!
+}
+
+"A merchant to create."
+input MerchantRegisterInput {
+  "Its name."
+  name: String!
+  "Its product server: an https URL."
+  endpointUrl: URL!
+  "Where its public keys are published (JWKS, RFC 7517). Give this or ` + "`" + `jwks` + "`" + `."
+  jwksUrl: URL
+  "Its public keys themselves (JWKS in JSON): one to sign (` + "`" + `use: sig` + "`" + `) and one to encrypt to (` + "`" + `use: enc` + "`" + `)."
+  jwks: String
+}
+
+"What became of a registration."
+type MerchantRegisterPayload {
+  "The merchant; null when refused."
+  merchant: Merchant
+  "Why it was refused; empty when it was done."
+  userErrors: [MerchantUserError!]!
+}
+
+"What to change about a merchant; what is left out stays."
+input MerchantUpdateInput {
+  "The merchant; the calling one may leave it out."
+  merchantId: ID
+  "Its name."
+  name: String
+  "Its product server: an https URL."
+  endpointUrl: URL
+  "Where its public keys are published. Replaces ` + "`" + `jwks` + "`" + `."
+  jwksUrl: URL
+  "Its public keys themselves. Replaces ` + "`" + `jwksUrl` + "`" + `."
+  jwks: String
+}
+
+"What became of a change."
+type MerchantUpdatePayload {
+  "The merchant; null when refused."
+  merchant: Merchant
+  "Why it was refused; empty when it was done."
+  userErrors: [MerchantUserError!]!
+}
+
+"A merchant to suspend."
+input MerchantSuspendInput {
+  "The merchant."
+  merchantId: ID!
+  "True suspends, false lets it sell again."
+  suspended: Boolean!
+}
+
+"What became of a suspension."
+type MerchantSuspendPayload {
+  "The merchant; null when refused."
+  merchant: Merchant
+  "Why it was refused; empty when it was done."
+  userErrors: [MerchantUserError!]!
+}
+
+"A product to create or change."
+input ProductPutInput {
+  "The merchant's own name for it, 1 to 100 characters."
+  sku: String!
+  "What it is called."
+  name: String!
+  "What it is."
+  description: String
+  "Its price. The currency of a product cannot change."
+  price: MoneyInput!
+  "How many Souk may sell; null: Souk does not count."
+  stockCount: Int64
+}
+
+"What became of a product."
+type ProductPutPayload {
+  "The product; null when refused."
+  product: Product
+  "Why it was refused; empty when it was done."
+  userErrors: [MerchantUserError!]!
+}
+
+"A product to withdraw."
+input ProductWithdrawInput {
+  "The product."
+  productId: ID!
+}
+
+"What became of a withdrawal."
+type ProductWithdrawPayload {
+  "The product; null when refused."
+  product: Product
+  "Why it was refused; empty when it was done."
+  userErrors: [MerchantUserError!]!
+}
+
+"Why something about a merchant was refused."
+type MerchantUserError implements UserError {
+  "What went wrong, for programs."
+  code: MerchantErrorCode!
+  "What went wrong, in words that may be shown to the user."
+  message: String!
+  "The path of the input field at fault; null when no single field is."
+  field: [String!]
+  "Whether the action can be tried again, and how."
+  retry: Retry!
+  "With ` + "`" + `AFTER` + "`" + `: how many milliseconds to wait."
+  retryAfterMs: Int
+}
+
+"Why something about a merchant was refused."
+enum MerchantErrorCode {
+  "There is no such merchant."
+  MERCHANT_NOT_FOUND
+  "There is no such product of this merchant."
+  PRODUCT_NOT_FOUND
+  "The URL is not one that Souk may call."
+  URL_INVALID
+  "The keys are no JWKS with a signing and an encryption key of accepted kinds."
+  KEYS_INVALID
+  "The keys could not be fetched from their URL."
+  KEYS_UNREACHABLE
+  "The price must be above zero, and keeps its currency."
+  PRICE_INVALID
+  "The stock must be zero or more."
+  STOCK_INVALID
+  "A text is empty, too long, or has characters that may not be there."
+  TEXT_INVALID
+}
+`, BuiltIn: false},
+	{Name: "../../schema/operation.graphql", Input: `extend type Mutation {
+  "Moves the clock of the caller's sandbox forward: what falls due in that time is done, in order. Live has no such clock."
+  testClockAdvance(
+    "By how much."
+    input: TestClockAdvanceInput!
+  ): TestClockAdvancePayload!
+}
+
+"By how much to move a sandbox's clock."
+input TestClockAdvanceInput {
+  "How many seconds, 1 to 31,536,000 (a year)."
+  seconds: Int!
+}
+
+"What became of a move of the clock."
+type TestClockAdvancePayload {
+  "The sandbox's time now; null when refused."
+  now: DateTime
+  "Why it was refused; empty when it was done."
+  userErrors: [OperationUserError!]!
+}
+
+"Why an operation was refused."
+type OperationUserError implements UserError {
+  "What went wrong, for programs."
+  code: OperationErrorCode!
+  "What went wrong, in words that may be shown to the user."
+  message: String!
+  "The path of the input field at fault; null when no single field is."
+  field: [String!]
+  "Whether the action can be tried again, and how."
+  retry: Retry!
+  "With ` + "`" + `AFTER` + "`" + `: how many milliseconds to wait."
+  retryAfterMs: Int
+}
+
+"Why an operation was refused."
+enum OperationErrorCode {
+  "Live time cannot be moved."
+  CLOCK_LIVE
+  "The clock moves forward only, by a year at most."
+  CLOCK_STEP
+}
+`, BuiltIn: false},
+	{Name: "../../schema/purchase.graphql", Input: `"One purchase, from the buyer's tap to its last refund. Its buyer and its merchant see it."
+type Order implements Node {
+  "The order's id."
+  id: ID!
+  "Whether it moved real money."
+  mode: Mode!
+  "How it stands."
+  state: OrderState!
+  "Who bought; null for the merchant, who knows the buyer by ` + "`" + `buyerPseudonym` + "`" + `."
+  buyer: User
+  "The buyer's name for this merchant alone: the same in every order of the two, and unlike that of any other merchant."
+  buyerPseudonym: String!
+  "Who sold."
+  merchant: Merchant
+  "What was bought, as it is offered now; null when it is gone."
+  product: Product
+  "The conversation in which it was bought; null when in none, and for the merchant."
+  conversation: Conversation
+  "The product's SKU when it was bought."
+  sku: String!
+  "The product's name when it was bought."
+  name: String!
+  "How many."
+  quantity: Int!
+  "The price of one."
+  unitPrice: Money!
+  "The price of all."
+  total: Money!
+  "How much was given back."
+  refunded: Money!
+  "The merchant's own name for the order; null until it gave one."
+  reference: String
+  "Why the merchant declined; null when it did not."
+  declineReason: String
+  "Until when the merchant may confirm; null when it need not."
+  confirmBy: DateTime
+  "When it was made."
+  createdAt: DateTime!
+  "When it last changed."
+  updatedAt: DateTime!
+  "What happened to it, oldest first."
+  timeline: [OrderEvent!]! @listSize(assumedSize: 10)
+  "What was given back, newest first."
+  refunds(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): RefundConnection!
+}
+
+"How an order stands."
+enum OrderState {
+  "The money is held, and the merchant is asked."
+  AUTHORISED
+  "The merchant has confirmed, and the money has moved."
+  PAID
+  "The merchant has declined; the money is free again."
+  DECLINED
+  "The buyer has cancelled in time; the money is free again."
+  CANCELLED
+  "The merchant did not confirm in time; the money is free again."
+  EXPIRED
+  "Part of the money was given back."
+  PARTIALLY_REFUNDED
+  "All of the money was given back."
+  REFUNDED
+}
+
+"Something that happened to an order."
+type OrderEvent {
+  "What happened."
+  kind: OrderEventKind!
+  "When."
+  at: DateTime!
+  "More about it, such as a reason; null when there is none."
+  detail: String
+}
+
+"What can happen to an order."
+enum OrderEventKind {
+  "The buyer ordered, and the money was held."
+  AUTHORISED
+  "The merchant was asked to confirm."
+  FORWARDED
+  "The merchant could not be asked; it will be asked again."
+  FORWARD_FAILED
+  "The merchant has taken the order and will answer later."
+  ACCEPTED
+  "The money has moved to the merchant."
+  PAID
+  "The merchant has declined."
+  DECLINED
+  "The buyer has cancelled."
+  CANCELLED
+  "The time to confirm was over."
+  EXPIRED
+  "Part or all of the money was given back."
+  REFUNDED
+  "The buyer's client did not know the outcome and had it undone."
+  REVERSED
+  "The merchant was told that the order is off."
+  RELEASED
+  "The merchant's answer was refused: wrong signature, wrong order, or too late."
+  ANSWER_REFUSED
+}
+
+"A page of orders."
+type OrderConnection {
+  "The orders with their cursors."
+  edges: [OrderEdge!]!
+  "The orders."
+  nodes: [Order!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"An order in a list."
+type OrderEdge {
+  "The order's place in the list."
+  cursor: String!
+  "The order."
+  node: Order!
+}
+
+"Money given back for an order."
+type Refund implements Node {
+  "The refund's id."
+  id: ID!
+  "The order that it is for."
+  order: Order
+  "How much."
+  amount: Money!
+  "Why, in the merchant's words."
+  reason: String!
+  "When."
+  createdAt: DateTime!
+}
+
+"A page of refunds."
+type RefundConnection {
+  "The refunds with their cursors."
+  edges: [RefundEdge!]!
+  "The refunds."
+  nodes: [Refund!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A refund in a list."
+type RefundEdge {
+  "The refund's place in the list."
+  cursor: String!
+  "The refund."
+  node: Refund!
+}
+
+extend type Viewer {
+  "The calling user's or merchant's orders, newest first."
+  orders(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+    "Only those in these states."
+    states: [OrderState!]
+  ): OrderConnection
+}
+
+extend type Query {
+  "The order with this id; null when there is none or it is not the caller's."
+  order(
+    "The order's id."
+    id: ID!
+  ): Order
+  "What became of the calling user's ` + "`" + `purchaseCreate` + "`" + ` with this idempotency key; null when nothing is known of it. It changes nothing: to make sure that nothing will come of it, use ` + "`" + `purchaseReverse` + "`" + `."
+  orderByIdempotencyKey(
+    "The key that was given to ` + "`" + `purchaseCreate` + "`" + `."
+    idempotencyKey: String!
+  ): Order
+}
+
+extend type Mutation {
+  "Buys what a product card offers: checks the merchant's signature, price and stock, holds the money, asks the merchant's product server, and captures when it confirms."
+  purchaseCreate(
+    "What to buy."
+    input: PurchaseCreateInput!
+  ): PurchaseCreatePayload! @cost(weight: 20)
+  "Takes an order back that the merchant has not confirmed yet. For its buyer."
+  purchaseCancel(
+    "Which order."
+    input: PurchaseCancelInput!
+  ): PurchaseCancelPayload! @cost(weight: 20)
+  "Gives money back for a paid order, whole or part. For its merchant and for operators."
+  purchaseRefund(
+    "Which order, and how much."
+    input: PurchaseRefundInput!
+  ): PurchaseRefundPayload! @cost(weight: 20)
+  "Settles a purchase whose outcome the client does not know, in one call: an order that waits is cancelled, one that has not arrived will be refused when it does, and one that was paid stays paid and is shown."
+  purchaseReverse(
+    "Which purchase."
+    input: PurchaseReverseInput!
+  ): PurchaseReversePayload! @cost(weight: 20)
+}
+
+extend type Subscription {
+  "Orders of the calling user as they change. With ` + "`" + `after` + "`" + `, first those that were missed since."
+  orderUpdated(
+    "Cursor of the last update that was seen. Without it, only updates from now on."
+    after: String
+  ): OrderUpdate!
+}
+
+"An order that changed."
+type OrderUpdate {
+  "Where it stands in the user's feed: give it as ` + "`" + `after` + "`" + ` to resume."
+  cursor: String!
+  "The order as it is now; null when it is gone."
+  order: Order
+}
+
+"What to buy."
+input PurchaseCreateInput {
+  "A name of the client's own for this purchase, 1 to 255 characters: repeat it with the same key and nothing is bought twice."
+  idempotencyKey: String!
+  "The merchant's signed product card (JWS, compact)."
+  card: String!
+  "How many, 1 to 1000."
+  quantity: Int! = 1
+  "What to pay with: a wallet or credit line of the calling user."
+  fundingSourceId: ID!
+  "The conversation that gets the receipt; left out: none does."
+  conversationId: ID
+}
+
+"What became of a purchase."
+type PurchaseCreatePayload {
+  "The order; null when refused."
+  order: Order
+  "Whether this answers an earlier call with the same key."
+  replayed: Boolean!
+  "Why it was refused; empty when it was done."
+  userErrors: [PurchaseUserError!]!
+}
+
+"Which order to take back."
+input PurchaseCancelInput {
+  "A name of the client's own for this act."
+  idempotencyKey: String!
+  "The order."
+  orderId: ID!
+}
+
+"What became of a cancellation."
+type PurchaseCancelPayload {
+  "The order; null when refused."
+  order: Order
+  "Whether this answers an earlier call with the same key."
+  replayed: Boolean!
+  "Why it was refused; empty when it was done."
+  userErrors: [PurchaseUserError!]!
+}
+
+"Which order to refund, and how much."
+input PurchaseRefundInput {
+  "A name of the client's own for this act."
+  idempotencyKey: String!
+  "The order."
+  orderId: ID!
+  "How much; left out: all that was not given back before."
+  amount: MoneyInput
+  "Why, up to 200 characters; the buyer sees it."
+  reason: String
+}
+
+"What became of a refund."
+type PurchaseRefundPayload {
+  "The refund; null when refused."
+  refund: Refund
+  "The order; null when refused."
+  order: Order
+  "Whether this answers an earlier call with the same key."
+  replayed: Boolean!
+  "Why it was refused; empty when it was done."
+  userErrors: [PurchaseUserError!]!
+}
+
+"Which purchase to settle as not done."
+input PurchaseReverseInput {
+  "A name of the client's own for this act."
+  idempotencyKey: String!
+  "The idempotency key that was given to ` + "`" + `purchaseCreate` + "`" + `."
+  purchaseKey: String!
+}
+
+"What a reversal found."
+enum ReversalOutcome {
+  "No order was there, and none will come of that key."
+  NEVER_CHARGED
+  "The order waited for its merchant and was cancelled, or had ended without payment before; nothing was charged."
+  NOT_CHARGED
+  "The order was paid before, and stays paid: only its merchant can give money back."
+  PAID
+}
+
+"What became of a reversal."
+type PurchaseReversePayload {
+  "What was found; null when refused."
+  outcome: ReversalOutcome
+  "The order; null when there is none."
+  order: Order
+  "Whether this answers an earlier call with the same key."
+  replayed: Boolean!
+  "Why it was refused; empty when it was done."
+  userErrors: [PurchaseUserError!]!
+}
+
+"Why something about a purchase was refused."
+type PurchaseUserError implements UserError {
+  "What went wrong, for programs."
+  code: PurchaseErrorCode!
+  "What went wrong, in words that may be shown to the user."
+  message: String!
+  "The path of the input field at fault; null when no single field is."
+  field: [String!]
+  "Whether the action can be tried again, and how."
+  retry: Retry!
+  "With ` + "`" + `AFTER` + "`" + `: how many milliseconds to wait."
+  retryAfterMs: Int
+}
+
+"Why something about a purchase was refused."
+enum PurchaseErrorCode {
+  "The card cannot be read, is not signed by the merchant's key, or says what it may not."
+  CARD_INVALID
+  "The card's time is over."
+  CARD_EXPIRED
+  "The card's price or product is no longer offered."
+  CARD_STALE
+  "The merchant may not sell at present."
+  MERCHANT_SUSPENDED
+  "There are not enough left."
+  OUT_OF_STOCK
+  "The quantity must be from 1 to 1000, and the total must fit."
+  QUANTITY_INVALID
+  "There is no such funding source of this user."
+  FUNDING_SOURCE_NOT_FOUND
+  "This funding source cannot pay: only wallets and credit lines do."
+  FUNDING_SOURCE_KIND
+  "The funding source has another currency than the price."
+  CURRENCY_MISMATCH
+  "There is not enough money for this."
+  INSUFFICIENT_FUNDS
+  "There is no such conversation, or the buyer is not in it."
+  CONVERSATION_NOT_FOUND
+  "There is no such order of the caller."
+  ORDER_NOT_FOUND
+  "The order's state does not allow this."
+  ORDER_STATE
+  "The refund is zero, in another currency, or more than is left to give back."
+  REFUND_AMOUNT
+  "The merchant's balance does not cover the refund."
+  MERCHANT_FUNDS
+  "The purchase was reversed before it arrived."
+  REVERSED
+  "A text is too long, or has characters that may not be there."
+  TEXT_INVALID
+  "The idempotency key is empty or too long."
+  IDEMPOTENCY_KEY_INVALID
+  "This idempotency key was used with another input."
+  IDEMPOTENCY_MISMATCH
+}
+`, BuiltIn: false},
+	{Name: "../../schema/user.graphql", Input: `"A person of the chat app. Who may see what: a user sees everything of their own, and name and id of contacts and of members of their conversations."
+type User implements Node {
+  "The user's id."
+  id: ID!
+  "The name that others see."
+  displayName: String!
+  "Whether the user moves real money."
+  mode: Mode!
+  "Whether the user may act."
+  status: UserStatus!
+}
+
+"Whether a user may act."
+enum UserStatus {
+  "The user may act."
+  ACTIVE
+  "The chat app has blocked the user: tokens are refused until it unblocks."
+  BLOCKED
+  "The chat app has removed the user."
+  REMOVED
+  "The user's personal data are gone; the ledger keeps amounts and dates."
+  ERASED
+}
+
+"A page of users."
+type UserConnection {
+  "The users with their cursors."
+  edges: [UserEdge!]!
+  "The users."
+  nodes: [User!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A user in a list."
+type UserEdge {
+  "The user's place in the list."
+  cursor: String!
+  "The user."
+  node: User!
+}
+
+"A user's phone or computer, with the public key that it proves itself by."
+type Device implements Node {
+  "The device's id."
+  id: ID!
+  "The name that the user gave it."
+  name: String!
+  "The RFC 7638 thumbprint of its public key (SHA-256, base64url)."
+  thumbprint: String!
+  "When it was registered."
+  createdAt: DateTime!
+  "When it was revoked; null while it may be used."
+  revokedAt: DateTime
+}
+
+"A page of devices."
+type DeviceConnection {
+  "The devices with their cursors."
+  edges: [DeviceEdge!]!
+  "The devices."
+  nodes: [Device!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A device in a list."
+type DeviceEdge {
+  "The device's place in the list."
+  cursor: String!
+  "The device."
+  node: Device!
+}
+
+extend type Viewer {
+  "The user who calls; null when a server calls."
+  user: User
+  "The caller's contacts, newest first."
+  contacts(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): UserConnection
+  "The caller's devices, newest first."
+  devices(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): DeviceConnection
+  "All that Souk holds about the calling user, as one JSON document for download (GDPR article 15 and 20)."
+  personalData: String @cost(weight: 500)
+}
+
+extend type Query {
+  "The user whom the chat app knows by this name. Only for the chat app's server."
+  userByExternalId(
+    "The chat app's own name for the user: the subject of the user's tokens."
+    externalId: String!
+  ): User
+}
+
+extend type Mutation {
+  "Registers a device of the calling user by its public key."
+  deviceRegister(
+    "The device."
+    input: DeviceRegisterInput!
+  ): DeviceRegisterPayload!
+  "Revokes a device of the calling user: tokens bound to it stop working and its subscriptions end."
+  deviceRevoke(
+    "The device."
+    input: DeviceRevokeInput!
+  ): DeviceRevokePayload!
+  "Revokes the token that this request carries: it stops working and its subscriptions end."
+  tokenRevoke(
+    "Nothing but the client's own mark."
+    input: TokenRevokeInput!
+  ): TokenRevokePayload!
+  "Creates a user, or changes the one with the same external id. Only for the chat app's server."
+  userProvision(
+    "The user."
+    input: UserProvisionInput!
+  ): UserProvisionPayload!
+  "Blocks or unblocks a user. A blocked user's tokens stop working at once. Only for the chat app's server."
+  userBlock(
+    "The user, and whether to block."
+    input: UserBlockInput!
+  ): UserBlockPayload!
+  "Removes a user: tokens stop working, contacts and memberships end; orders and ledger stay. Only for the chat app's server."
+  userRemove(
+    "The user."
+    input: UserRemoveInput!
+  ): UserRemovePayload!
+  "Erases a user's personal data; the ledger keeps amounts and dates. Refused while money is left. Only for the chat app's server."
+  userErase(
+    "The user."
+    input: UserEraseInput!
+  ): UserErasePayload!
+  "Revokes every token of a user that was issued until now. Only for the chat app's server."
+  userTokensRevoke(
+    "The user."
+    input: UserTokensRevokeInput!
+  ): UserTokensRevokePayload!
+  "Makes two users contacts of each other, or ends or blocks that. Only for the chat app's server."
+  contactSet(
+    "The two users, and what they are to each other."
+    input: ContactSetInput!
+  ): ContactSetPayload!
+}
+
+"A device to register."
+input DeviceRegisterInput {
+  "The name that the user gives it."
+  name: String!
+  "Its public key as a JWK (RFC 7517), in JSON: EC P-256, Ed25519 or RSA of 2048 bits or more."
+  publicKey: String!
+}
+
+"What became of a registration."
+type DeviceRegisterPayload {
+  "The device; null when refused."
+  device: Device
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"A device to revoke."
+input DeviceRevokeInput {
+  "The device."
+  deviceId: ID!
+}
+
+"What became of a revocation."
+type DeviceRevokePayload {
+  "The device; null when refused."
+  device: Device
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"Which token: the one that the request carries."
+input TokenRevokeInput {
+  "A mark of the client's own, given back as it is."
+  clientMutationId: String
+}
+
+"What became of a token's revocation."
+type TokenRevokePayload {
+  "The client's mark."
+  clientMutationId: String
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"A user to create or change."
+input UserProvisionInput {
+  "The chat app's own name for the user: the subject of the user's tokens."
+  externalId: String!
+  "The name that others see."
+  displayName: String!
+}
+
+"What became of a provisioning."
+type UserProvisionPayload {
+  "The user; null when refused."
+  user: User
+  "Whether the user is new."
+  created: Boolean!
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"A user to block or unblock."
+input UserBlockInput {
+  "The user."
+  userId: ID!
+  "True blocks, false unblocks."
+  blocked: Boolean!
+}
+
+"What became of a block."
+type UserBlockPayload {
+  "The user; null when refused."
+  user: User
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"A user to remove."
+input UserRemoveInput {
+  "The user."
+  userId: ID!
+}
+
+"What became of a removal."
+type UserRemovePayload {
+  "The user; null when refused."
+  user: User
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"A user to erase."
+input UserEraseInput {
+  "The user."
+  userId: ID!
+}
+
+"What became of an erasure."
+type UserErasePayload {
+  "The user, without personal data; null when refused."
+  user: User
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"A user whose tokens to revoke."
+input UserTokensRevokeInput {
+  "The user."
+  userId: ID!
+}
+
+"What became of a revocation of tokens."
+type UserTokensRevokePayload {
+  "The user; null when refused."
+  user: User
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"What two users are to each other."
+enum ContactState {
+  "They are contacts."
+  CONTACT
+  "The first has blocked the second."
+  BLOCKED
+  "They are nothing to each other."
+  NONE
+}
+
+"Two users, and what they are to each other."
+input ContactSetInput {
+  "The one user."
+  userId: ID!
+  "The other user."
+  contactId: ID!
+  "What they are to each other."
+  state: ContactState!
+}
+
+"What became of a contact."
+type ContactSetPayload {
+  "The one user; null when refused."
+  user: User
+  "The other user; null when refused."
+  contact: User
+  "Why it was refused; empty when it was done."
+  userErrors: [IdentityUserError!]!
+}
+
+"Why something about a user or device was refused."
+type IdentityUserError implements UserError {
+  "What went wrong, for programs."
+  code: IdentityErrorCode!
+  "What went wrong, in words that may be shown to the user."
+  message: String!
+  "The path of the input field at fault; null when no single field is."
+  field: [String!]
+  "Whether the action can be tried again, and how."
+  retry: Retry!
+  "With ` + "`" + `AFTER` + "`" + `: how many milliseconds to wait."
+  retryAfterMs: Int
+}
+
+"Why something about a user or device was refused."
+enum IdentityErrorCode {
+  "There is no such user."
+  USER_NOT_FOUND
+  "The user is removed or erased."
+  USER_GONE
+  "The user still has money, holds or open orders."
+  USER_HAS_FUNDS
+  "There is no such device."
+  DEVICE_NOT_FOUND
+  "This key is registered already."
+  DEVICE_EXISTS
+  "The user has as many devices as a user may have."
+  DEVICE_LIMIT
+  "The public key is no JWK of an accepted kind."
+  KEY_INVALID
+  "A text is empty, too long, or has characters that may not be there."
+  TEXT_INVALID
+  "A user cannot be their own contact, and contacts are of one mode."
+  CONTACT_INVALID
+}
+`, BuiltIn: false},
+	{Name: "../../schema/wallet.graphql", Input: `"What a user can pay with."
+type FundingSource implements Node {
+  "The funding source's id."
+  id: ID!
+  "What it is."
+  kind: FundingSourceKind!
+  "What the user calls it."
+  label: String!
+  "Its currency."
+  currency: CurrencyCode!
+  "What is in it, or owed on it (below zero); null where another keeps the books."
+  balance: Money
+  "What of it is held for open orders; null where another keeps the books."
+  held: Money
+  "What can be spent now; null where another keeps the books."
+  available: Money
+  "Of a credit line: up to how much can be owed; null of anything else."
+  creditLimit: Money
+  "When it was added."
+  createdAt: DateTime!
+  "Its movements, newest first; null where another keeps the books."
+  statement(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): StatementLineConnection
+}
+
+"What a funding source is."
+enum FundingSourceKind {
+  "The user's balance with Souk: pays at once."
+  WALLET
+  "A credit line with Souk: pays at once, up to its limit."
+  CREDIT_LINE
+  "A bank account: fills the wallet."
+  BANK_ACCOUNT
+  "A card: fills the wallet."
+  CARD
+}
+
+"A page of funding sources."
+type FundingSourceConnection {
+  "The funding sources with their cursors."
+  edges: [FundingSourceEdge!]!
+  "The funding sources."
+  nodes: [FundingSource!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A funding source in a list."
+type FundingSourceEdge {
+  "The funding source's place in the list."
+  cursor: String!
+  "The funding source."
+  node: FundingSource!
+}
+
+"One line of a statement."
+type StatementLine {
+  "The transfer's id, the same on both sides."
+  transferId: ID!
+  "What kind of movement, such as ` + "`" + `PURCHASE` + "`" + `."
+  kind: String!
+  "What it changed: above zero came in, below zero went out."
+  amount: Money!
+  "When."
+  at: DateTime!
+  "The order that it was for; null when it was for something else."
+  order: Order
+}
+
+"A page of a statement."
+type StatementLineConnection {
+  "The lines with their cursors."
+  edges: [StatementLineEdge!]!
+  "The lines."
+  nodes: [StatementLine!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A line in a statement."
+type StatementLineEdge {
+  "The line's place in the statement."
+  cursor: String!
+  "The line."
+  node: StatementLine!
+}
+
+"Money on its way between a wallet and a bank account or card."
+type FundingTransfer implements Node {
+  "The transfer's id."
+  id: ID!
+  "Which way."
+  direction: FundingDirection!
+  "The bank account or card."
+  source: FundingSource
+  "How much."
+  amount: Money!
+  "Of a return: the top-up that it gives back; null of a top-up."
+  topUp: FundingTransfer
+  "Of a top-up: how much was given back, or is about to be; zero of a return."
+  returned: Money!
+  "How it stands."
+  state: FundingTransferState!
+  "Why it failed; null when it did not."
+  failureCode: String
+  "When it was asked for."
+  createdAt: DateTime!
+  "When it last changed."
+  updatedAt: DateTime!
+}
+
+"Which way money goes."
+enum FundingDirection {
+  "Into the wallet."
+  TOP_UP
+  "Back to where a top-up came from."
+  RETURN
+}
+
+"How a funding transfer stands."
+enum FundingTransferState {
+  "The other side has not answered for good."
+  PENDING
+  "It is done."
+  SUCCEEDED
+  "It was refused; nothing moved."
+  FAILED
+  "It was done, and taken back by the other side."
+  RETURNED
+}
+
+"A page of funding transfers."
+type FundingTransferConnection {
+  "The transfers with their cursors."
+  edges: [FundingTransferEdge!]!
+  "The transfers."
+  nodes: [FundingTransfer!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A funding transfer in a list."
+type FundingTransferEdge {
+  "The transfer's place in the list."
+  cursor: String!
+  "The transfer."
+  node: FundingTransfer!
+}
+
+extend type Viewer {
+  "What the calling user can pay with, newest first."
+  fundingSources(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): FundingSourceConnection
+  "The calling user's top-ups and returns, newest first."
+  fundingTransfers(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): FundingTransferConnection
+}
+
+extend type Mutation {
+  "Adds a wallet, bank account or card of the calling user."
+  fundingSourceAdd(
+    "The funding source."
+    input: FundingSourceAddInput!
+  ): FundingSourceAddPayload!
+  "Removes a bank account or card of the calling user."
+  fundingSourceRemove(
+    "The funding source."
+    input: FundingSourceRemoveInput!
+  ): FundingSourceRemovePayload!
+  "Fills the calling user's wallet from a bank account or card."
+  walletTopUp(
+    "From where, and how much."
+    input: WalletTopUpInput!
+  ): WalletTopUpPayload!
+  "Gives a top-up back, whole or part, to where it came from."
+  walletReturn(
+    "Which top-up, and how much."
+    input: WalletReturnInput!
+  ): WalletReturnPayload!
+  "Grants a user a credit line, or changes its limit. Only for operators."
+  creditLineSet(
+    "Whose, and how much."
+    input: CreditLineSetInput!
+  ): CreditLineSetPayload!
+}
+
+"A funding source to add."
+input FundingSourceAddInput {
+  "What it is: a wallet, bank account or card."
+  kind: FundingSourceKind!
+  "What the user calls it."
+  label: String!
+  "Its currency."
+  currency: CurrencyCode!
+  "Of a bank account or card: what the rail knows it by. In the sandbox ` + "`" + `ok` + "`" + `, ` + "`" + `declined` + "`" + `, ` + "`" + `slow` + "`" + ` or ` + "`" + `returned` + "`" + ` say how it will behave."
+  railToken: String
+}
+
+"What became of an addition."
+type FundingSourceAddPayload {
+  "The funding source; null when refused."
+  fundingSource: FundingSource
+  "Why it was refused; empty when it was done."
+  userErrors: [WalletUserError!]!
+}
+
+"A funding source to remove."
+input FundingSourceRemoveInput {
+  "The funding source."
+  fundingSourceId: ID!
+}
+
+"What became of a removal."
+type FundingSourceRemovePayload {
+  "The id of the funding source that was removed; null when refused."
+  removedFundingSourceId: ID
+  "Why it was refused; empty when it was done."
+  userErrors: [WalletUserError!]!
+}
+
+"A top-up to make."
+input WalletTopUpInput {
+  "A name of the client's own for this act: repeat it with the same key and nothing is done twice."
+  idempotencyKey: String!
+  "The bank account or card."
+  sourceId: ID!
+  "How much."
+  amount: MoneyInput!
+}
+
+"What became of a top-up."
+type WalletTopUpPayload {
+  "The top-up; null when refused."
+  fundingTransfer: FundingTransfer
+  "Whether this answers an earlier call with the same key."
+  replayed: Boolean!
+  "Why it was refused; empty when it was done."
+  userErrors: [WalletUserError!]!
+}
+
+"A return to make."
+input WalletReturnInput {
+  "A name of the client's own for this act: repeat it with the same key and nothing is done twice."
+  idempotencyKey: String!
+  "The top-up to give back."
+  topUpId: ID!
+  "How much; left out: all of it that was not given back before."
+  amount: MoneyInput
+}
+
+"What became of a return."
+type WalletReturnPayload {
+  "The return; null when refused."
+  fundingTransfer: FundingTransfer
+  "Whether this answers an earlier call with the same key."
+  replayed: Boolean!
+  "Why it was refused; empty when it was done."
+  userErrors: [WalletUserError!]!
+}
+
+"A credit line to grant or change."
+input CreditLineSetInput {
+  "Whose."
+  userId: ID!
+  "Up to how much; zero ends it."
+  limit: MoneyInput!
+}
+
+"What became of a credit line."
+type CreditLineSetPayload {
+  "The credit line; null when refused."
+  fundingSource: FundingSource
+  "Why it was refused; empty when it was done."
+  userErrors: [WalletUserError!]!
+}
+
+"Why something about a wallet was refused."
+type WalletUserError implements UserError {
+  "What went wrong, for programs."
+  code: WalletErrorCode!
+  "What went wrong, in words that may be shown to the user."
+  message: String!
+  "The path of the input field at fault; null when no single field is."
+  field: [String!]
+  "Whether the action can be tried again, and how."
+  retry: Retry!
+  "With ` + "`" + `AFTER` + "`" + `: how many milliseconds to wait."
+  retryAfterMs: Int
+}
+
+"Why something about a wallet was refused."
+enum WalletErrorCode {
+  "There is no such funding source of this user."
+  FUNDING_SOURCE_NOT_FOUND
+  "This kind of funding source cannot be used for that."
+  FUNDING_SOURCE_KIND
+  "The user has one already, or as many as a user may have."
+  FUNDING_SOURCE_LIMIT
+  "There is no such top-up of this user."
+  TOP_UP_NOT_FOUND
+  "The top-up is not done, or was given back before."
+  TOP_UP_NOT_RETURNABLE
+  "There is no such user."
+  USER_NOT_FOUND
+  "No rail of this kind is set up for this mode."
+  RAIL_UNAVAILABLE
+  "The amount must be above zero and within the limits."
+  AMOUNT_INVALID
+  "The currency is not that of the account."
+  CURRENCY_MISMATCH
+  "There is not enough money for this."
+  INSUFFICIENT_FUNDS
+  "A text is empty, too long, or has characters that may not be there."
+  TEXT_INVALID
+  "The idempotency key is empty or too long."
+  IDEMPOTENCY_KEY_INVALID
+  "This idempotency key was used with another input."
+  IDEMPOTENCY_MISMATCH
+}
+`, BuiltIn: false},
+	{Name: "../../schema/webhook.graphql", Input: `"Where a merchant wants to hear of events, signed as Standard Webhooks say."
+type WebhookEndpoint implements Node {
+  "The endpoint's id."
+  id: ID!
+  "Where events are sent."
+  url: URL!
+  "Which events are sent, such as ` + "`" + `order.paid` + "`" + `; empty: all."
+  eventTypes: [String!]!
+  "Whether events are sent."
+  status: WebhookEndpointStatus!
+  "Why it was disabled; null while it is enabled."
+  disabledReason: String
+  "Until when the previous secret signs, too; null when there is none."
+  previousSecretUntil: DateTime
+  "When it was made."
+  createdAt: DateTime!
+  "What was sent to it, newest first."
+  deliveries(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+    "Only these."
+    filter: WebhookDeliveryFilter
+  ): WebhookDeliveryConnection!
+}
+
+"Whether events are sent to an endpoint."
+enum WebhookEndpointStatus {
+  "Events are sent."
+  ENABLED
+  "Nothing is sent: its owner disabled it, or it answered 410 Gone."
+  DISABLED
+}
+
+"A page of endpoints."
+type WebhookEndpointConnection {
+  "The endpoints with their cursors."
+  edges: [WebhookEndpointEdge!]!
+  "The endpoints."
+  nodes: [WebhookEndpoint!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"An endpoint in a list."
+type WebhookEndpointEdge {
+  "The endpoint's place in the list."
+  cursor: String!
+  "The endpoint."
+  node: WebhookEndpoint!
+}
+
+"One event for one endpoint."
+type WebhookDelivery implements Node {
+  "The delivery's id."
+  id: ID!
+  "Where it goes."
+  endpoint: WebhookEndpoint
+  "The event's id: the header ` + "`" + `webhook-id` + "`" + ` of every attempt."
+  eventId: ID!
+  "What happened, such as ` + "`" + `order.paid` + "`" + `."
+  eventType: String!
+  "What is sent, as it is signed."
+  payload: String!
+  "How it stands."
+  state: WebhookDeliveryState!
+  "How often it was tried."
+  attemptCount: Int!
+  "When it will be tried again; null when it will not."
+  nextAttemptAt: DateTime
+  "The HTTP status of the last attempt; null when there was no answer."
+  lastStatus: Int
+  "What went wrong last; null when nothing did."
+  lastError: String
+  "When the event happened."
+  createdAt: DateTime!
+  "The last twenty attempts, oldest first."
+  attempts: [WebhookAttempt!]! @listSize(assumedSize: 20)
+}
+
+"How a delivery stands."
+enum WebhookDeliveryState {
+  "It is to be tried, or tried again."
+  PENDING
+  "The endpoint took it."
+  DELIVERED
+  "It was given up; it can be replayed."
+  FAILED
+}
+
+"One try at a delivery."
+type WebhookAttempt {
+  "When."
+  at: DateTime!
+  "The HTTP status; null when there was no answer."
+  status: Int
+  "What went wrong; null when nothing did."
+  error: String
+  "How long it took, in milliseconds."
+  durationMs: Int!
+}
+
+"A page of deliveries."
+type WebhookDeliveryConnection {
+  "The deliveries with their cursors."
+  edges: [WebhookDeliveryEdge!]!
+  "The deliveries."
+  nodes: [WebhookDelivery!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A delivery in a list."
+type WebhookDeliveryEdge {
+  "The delivery's place in the list."
+  cursor: String!
+  "The delivery."
+  node: WebhookDelivery!
+}
+
+"Which deliveries. What is left out does not restrict."
+input WebhookDeliveryFilter {
+  "Of these states."
+  states: [WebhookDeliveryState!]
+  "Of these events."
+  eventTypes: [String!]
+  "Not before this time."
+  from: DateTime
+  "Before this time."
+  until: DateTime
+}
+
+extend type Viewer {
+  "The calling merchant's webhook endpoints, newest first."
+  webhookEndpoints(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): WebhookEndpointConnection
+}
+
+extend type Mutation {
+  "Adds an endpoint of the calling merchant. Its secret is shown this once."
+  webhookEndpointCreate(
+    "The endpoint."
+    input: WebhookEndpointCreateInput!
+  ): WebhookEndpointCreatePayload!
+  "Changes an endpoint of the calling merchant, disables or enables it."
+  webhookEndpointUpdate(
+    "What to change."
+    input: WebhookEndpointUpdateInput!
+  ): WebhookEndpointUpdatePayload!
+  "Gives an endpoint a new secret; for a day the old one signs beside it."
+  webhookSecretRotate(
+    "The endpoint."
+    input: WebhookSecretRotateInput!
+  ): WebhookSecretRotatePayload!
+  "Sends deliveries of an endpoint again, by filter."
+  webhookReplay(
+    "The endpoint and the filter."
+    input: WebhookReplayInput!
+  ): WebhookReplayPayload!
+}
+
+"An endpoint to add."
+input WebhookEndpointCreateInput {
+  "Where to send events: an https URL."
+  url: URL!
+  "Which events to send; empty or left out: all."
+  eventTypes: [String!]
+}
+
+"What became of an endpoint."
+type WebhookEndpointCreatePayload {
+  "The endpoint; null when refused."
+  endpoint: WebhookEndpoint
+  "Its secret (` + "`" + `whsec_…` + "`" + `), shown this once; null when refused."
+  secret: String
+  "Why it was refused; empty when it was done."
+  userErrors: [WebhookUserError!]!
+}
+
+"What to change about an endpoint; what is left out stays."
+input WebhookEndpointUpdateInput {
+  "The endpoint."
+  endpointId: ID!
+  "Where to send events: an https URL."
+  url: URL
+  "Which events to send; empty: all."
+  eventTypes: [String!]
+  "Whether to send."
+  enabled: Boolean
+}
+
+"What became of a change."
+type WebhookEndpointUpdatePayload {
+  "The endpoint; null when refused."
+  endpoint: WebhookEndpoint
+  "Why it was refused; empty when it was done."
+  userErrors: [WebhookUserError!]!
+}
+
+"An endpoint whose secret to rotate."
+input WebhookSecretRotateInput {
+  "The endpoint."
+  endpointId: ID!
+}
+
+"What became of a rotation."
+type WebhookSecretRotatePayload {
+  "The endpoint; null when refused."
+  endpoint: WebhookEndpoint
+  "The new secret (` + "`" + `whsec_…` + "`" + `), shown this once; null when refused."
+  secret: String
+  "Why it was refused; empty when it was done."
+  userErrors: [WebhookUserError!]!
+}
+
+"What to send again."
+input WebhookReplayInput {
+  "The endpoint."
+  endpointId: ID!
+  "Which deliveries; at least one restriction is needed."
+  filter: WebhookDeliveryFilter!
+}
+
+"What became of a replay."
+type WebhookReplayPayload {
+  "How many deliveries will be sent again, at most 10,000 a call; null when refused."
+  replayedCount: Int
+  "Why it was refused; empty when it was done."
+  userErrors: [WebhookUserError!]!
+}
+
+"Why something about webhooks was refused."
+type WebhookUserError implements UserError {
+  "What went wrong, for programs."
+  code: WebhookErrorCode!
+  "What went wrong, in words that may be shown to the user."
+  message: String!
+  "The path of the input field at fault; null when no single field is."
+  field: [String!]
+  "Whether the action can be tried again, and how."
+  retry: Retry!
+  "With ` + "`" + `AFTER` + "`" + `: how many milliseconds to wait."
+  retryAfterMs: Int
+}
+
+"Why something about webhooks was refused."
+enum WebhookErrorCode {
+  "There is no such endpoint of this merchant."
+  ENDPOINT_NOT_FOUND
+  "The merchant has as many endpoints as it may have."
+  ENDPOINT_LIMIT
+  "The endpoint is disabled: enable it first."
+  ENDPOINT_DISABLED
+  "The URL is not one that Souk may call."
+  URL_INVALID
+  "There is no such event type."
+  EVENT_TYPE_UNKNOWN
+  "The filter restricts nothing."
+  FILTER_EMPTY
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -238,12 +2265,1124 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_ChatUserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_ChatUserError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_ChatUserError_message(ctx, field)
+	case "field":
+		return ec.fieldContext_ChatUserError_field(ctx, field)
+	case "retry":
+		return ec.fieldContext_ChatUserError_retry(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_ChatUserError_retryAfterMs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChatUserError", field.Name)
+}
+
+func (ec *executionContext) childFields_ContactSetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_ContactSetPayload_user(ctx, field)
+	case "contact":
+		return ec.fieldContext_ContactSetPayload_contact(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ContactSetPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ContactSetPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Conversation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Conversation_id(ctx, field)
+	case "externalId":
+		return ec.fieldContext_Conversation_externalId(ctx, field)
+	case "title":
+		return ec.fieldContext_Conversation_title(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Conversation_createdAt(ctx, field)
+	case "members":
+		return ec.fieldContext_Conversation_members(ctx, field)
+	case "messages":
+		return ec.fieldContext_Conversation_messages(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Conversation", field.Name)
+}
+
+func (ec *executionContext) childFields_ConversationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ConversationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ConversationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ConversationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConversationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ConversationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ConversationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ConversationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConversationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ConversationProvisionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversation":
+		return ec.fieldContext_ConversationProvisionPayload_conversation(ctx, field)
+	case "created":
+		return ec.fieldContext_ConversationProvisionPayload_created(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ConversationProvisionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConversationProvisionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ConversationRemovePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "removedConversationId":
+		return ec.fieldContext_ConversationRemovePayload_removedConversationId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ConversationRemovePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConversationRemovePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreditLineSetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "fundingSource":
+		return ec.fieldContext_CreditLineSetPayload_fundingSource(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreditLineSetPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreditLineSetPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Device_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Device_name(ctx, field)
+	case "thumbprint":
+		return ec.fieldContext_Device_thumbprint(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Device_createdAt(ctx, field)
+	case "revokedAt":
+		return ec.fieldContext_Device_revokedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DeviceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DeviceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DeviceConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DeviceEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DeviceEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceRegisterPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "device":
+		return ec.fieldContext_DeviceRegisterPayload_device(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeviceRegisterPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceRegisterPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceRevokePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "device":
+		return ec.fieldContext_DeviceRevokePayload_device(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeviceRevokePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceRevokePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_FeedEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_FeedEvent_cursor(ctx, field)
+	case "subject":
+		return ec.fieldContext_FeedEvent_subject(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FeedEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_FundingSource(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_FundingSource_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_FundingSource_kind(ctx, field)
+	case "label":
+		return ec.fieldContext_FundingSource_label(ctx, field)
+	case "currency":
+		return ec.fieldContext_FundingSource_currency(ctx, field)
+	case "balance":
+		return ec.fieldContext_FundingSource_balance(ctx, field)
+	case "held":
+		return ec.fieldContext_FundingSource_held(ctx, field)
+	case "available":
+		return ec.fieldContext_FundingSource_available(ctx, field)
+	case "creditLimit":
+		return ec.fieldContext_FundingSource_creditLimit(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_FundingSource_createdAt(ctx, field)
+	case "statement":
+		return ec.fieldContext_FundingSource_statement(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FundingSource", field.Name)
+}
+
+func (ec *executionContext) childFields_FundingSourceAddPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "fundingSource":
+		return ec.fieldContext_FundingSourceAddPayload_fundingSource(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_FundingSourceAddPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FundingSourceAddPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_FundingSourceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_FundingSourceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_FundingSourceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_FundingSourceConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FundingSourceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_FundingSourceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_FundingSourceEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_FundingSourceEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FundingSourceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_FundingSourceRemovePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "removedFundingSourceId":
+		return ec.fieldContext_FundingSourceRemovePayload_removedFundingSourceId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_FundingSourceRemovePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FundingSourceRemovePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_FundingTransfer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_FundingTransfer_id(ctx, field)
+	case "direction":
+		return ec.fieldContext_FundingTransfer_direction(ctx, field)
+	case "source":
+		return ec.fieldContext_FundingTransfer_source(ctx, field)
+	case "amount":
+		return ec.fieldContext_FundingTransfer_amount(ctx, field)
+	case "topUp":
+		return ec.fieldContext_FundingTransfer_topUp(ctx, field)
+	case "returned":
+		return ec.fieldContext_FundingTransfer_returned(ctx, field)
+	case "state":
+		return ec.fieldContext_FundingTransfer_state(ctx, field)
+	case "failureCode":
+		return ec.fieldContext_FundingTransfer_failureCode(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_FundingTransfer_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_FundingTransfer_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FundingTransfer", field.Name)
+}
+
+func (ec *executionContext) childFields_FundingTransferConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_FundingTransferConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_FundingTransferConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_FundingTransferConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FundingTransferConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_FundingTransferEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_FundingTransferEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_FundingTransferEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FundingTransferEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityUserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_IdentityUserError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_IdentityUserError_message(ctx, field)
+	case "field":
+		return ec.fieldContext_IdentityUserError_field(ctx, field)
+	case "retry":
+		return ec.fieldContext_IdentityUserError_retry(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_IdentityUserError_retryAfterMs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityUserError", field.Name)
+}
+
+func (ec *executionContext) childFields_Merchant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Merchant_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Merchant_name(ctx, field)
+	case "status":
+		return ec.fieldContext_Merchant_status(ctx, field)
+	case "mode":
+		return ec.fieldContext_Merchant_mode(ctx, field)
+	case "endpointUrl":
+		return ec.fieldContext_Merchant_endpointUrl(ctx, field)
+	case "jwksUrl":
+		return ec.fieldContext_Merchant_jwksUrl(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Merchant_createdAt(ctx, field)
+	case "products":
+		return ec.fieldContext_Merchant_products(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Merchant", field.Name)
+}
+
+func (ec *executionContext) childFields_MerchantRegisterPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "merchant":
+		return ec.fieldContext_MerchantRegisterPayload_merchant(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MerchantRegisterPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MerchantRegisterPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MerchantSuspendPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "merchant":
+		return ec.fieldContext_MerchantSuspendPayload_merchant(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MerchantSuspendPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MerchantSuspendPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MerchantUpdatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "merchant":
+		return ec.fieldContext_MerchantUpdatePayload_merchant(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MerchantUpdatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MerchantUpdatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MerchantUserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_MerchantUserError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_MerchantUserError_message(ctx, field)
+	case "field":
+		return ec.fieldContext_MerchantUserError_field(ctx, field)
+	case "retry":
+		return ec.fieldContext_MerchantUserError_retry(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_MerchantUserError_retryAfterMs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MerchantUserError", field.Name)
+}
+
+func (ec *executionContext) childFields_Message(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Message_id(ctx, field)
+	case "conversation":
+		return ec.fieldContext_Message_conversation(ctx, field)
+	case "seq":
+		return ec.fieldContext_Message_seq(ctx, field)
+	case "sender":
+		return ec.fieldContext_Message_sender(ctx, field)
+	case "text":
+		return ec.fieldContext_Message_text(ctx, field)
+	case "card":
+		return ec.fieldContext_Message_card(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Message_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Message", field.Name)
+}
+
+func (ec *executionContext) childFields_MessageConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_MessageConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_MessageConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_MessageConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MessageConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_MessageEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_MessageEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_MessageEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MessageEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MessageSendPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "message":
+		return ec.fieldContext_MessageSendPayload_message(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MessageSendPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MessageSendPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Money(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "amountMinor":
+		return ec.fieldContext_Money_amountMinor(ctx, field)
+	case "currency":
+		return ec.fieldContext_Money_currency(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Money", field.Name)
+}
+
+func (ec *executionContext) childFields_OperationUserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_OperationUserError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_OperationUserError_message(ctx, field)
+	case "field":
+		return ec.fieldContext_OperationUserError_field(ctx, field)
+	case "retry":
+		return ec.fieldContext_OperationUserError_retry(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_OperationUserError_retryAfterMs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OperationUserError", field.Name)
+}
+
+func (ec *executionContext) childFields_Order(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Order_id(ctx, field)
+	case "mode":
+		return ec.fieldContext_Order_mode(ctx, field)
+	case "state":
+		return ec.fieldContext_Order_state(ctx, field)
+	case "buyer":
+		return ec.fieldContext_Order_buyer(ctx, field)
+	case "buyerPseudonym":
+		return ec.fieldContext_Order_buyerPseudonym(ctx, field)
+	case "merchant":
+		return ec.fieldContext_Order_merchant(ctx, field)
+	case "product":
+		return ec.fieldContext_Order_product(ctx, field)
+	case "conversation":
+		return ec.fieldContext_Order_conversation(ctx, field)
+	case "sku":
+		return ec.fieldContext_Order_sku(ctx, field)
+	case "name":
+		return ec.fieldContext_Order_name(ctx, field)
+	case "quantity":
+		return ec.fieldContext_Order_quantity(ctx, field)
+	case "unitPrice":
+		return ec.fieldContext_Order_unitPrice(ctx, field)
+	case "total":
+		return ec.fieldContext_Order_total(ctx, field)
+	case "refunded":
+		return ec.fieldContext_Order_refunded(ctx, field)
+	case "reference":
+		return ec.fieldContext_Order_reference(ctx, field)
+	case "declineReason":
+		return ec.fieldContext_Order_declineReason(ctx, field)
+	case "confirmBy":
+		return ec.fieldContext_Order_confirmBy(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Order_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Order_updatedAt(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Order_timeline(ctx, field)
+	case "refunds":
+		return ec.fieldContext_Order_refunds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Order", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_OrderConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_OrderConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_OrderConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_OrderEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_OrderEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_OrderEvent_kind(ctx, field)
+	case "at":
+		return ec.fieldContext_OrderEvent_at(ctx, field)
+	case "detail":
+		return ec.fieldContext_OrderEvent_detail(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderUpdate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_OrderUpdate_cursor(ctx, field)
+	case "order":
+		return ec.fieldContext_OrderUpdate_order(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderUpdate", field.Name)
+}
+
+func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "hasNextPage":
+		return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+	case "hasPreviousPage":
+		return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+	case "startCursor":
+		return ec.fieldContext_PageInfo_startCursor(ctx, field)
+	case "endCursor":
+		return ec.fieldContext_PageInfo_endCursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_Product(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Product_id(ctx, field)
+	case "merchant":
+		return ec.fieldContext_Product_merchant(ctx, field)
+	case "sku":
+		return ec.fieldContext_Product_sku(ctx, field)
+	case "name":
+		return ec.fieldContext_Product_name(ctx, field)
+	case "description":
+		return ec.fieldContext_Product_description(ctx, field)
+	case "price":
+		return ec.fieldContext_Product_price(ctx, field)
+	case "available":
+		return ec.fieldContext_Product_available(ctx, field)
+	case "stockCount":
+		return ec.fieldContext_Product_stockCount(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Product_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Product_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Product", field.Name)
+}
+
+func (ec *executionContext) childFields_ProductCardSharePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "message":
+		return ec.fieldContext_ProductCardSharePayload_message(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ProductCardSharePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProductCardSharePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ProductConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ProductConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ProductConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ProductConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProductConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ProductEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ProductEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ProductEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProductEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ProductPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "product":
+		return ec.fieldContext_ProductPutPayload_product(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ProductPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProductPutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ProductWithdrawPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "product":
+		return ec.fieldContext_ProductWithdrawPayload_product(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ProductWithdrawPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProductWithdrawPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PurchaseCancelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "order":
+		return ec.fieldContext_PurchaseCancelPayload_order(ctx, field)
+	case "replayed":
+		return ec.fieldContext_PurchaseCancelPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PurchaseCancelPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PurchaseCancelPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PurchaseCreatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "order":
+		return ec.fieldContext_PurchaseCreatePayload_order(ctx, field)
+	case "replayed":
+		return ec.fieldContext_PurchaseCreatePayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PurchaseCreatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PurchaseCreatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PurchaseRefundPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "refund":
+		return ec.fieldContext_PurchaseRefundPayload_refund(ctx, field)
+	case "order":
+		return ec.fieldContext_PurchaseRefundPayload_order(ctx, field)
+	case "replayed":
+		return ec.fieldContext_PurchaseRefundPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PurchaseRefundPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PurchaseRefundPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PurchaseReversePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "outcome":
+		return ec.fieldContext_PurchaseReversePayload_outcome(ctx, field)
+	case "order":
+		return ec.fieldContext_PurchaseReversePayload_order(ctx, field)
+	case "replayed":
+		return ec.fieldContext_PurchaseReversePayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PurchaseReversePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PurchaseReversePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PurchaseUserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_PurchaseUserError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_PurchaseUserError_message(ctx, field)
+	case "field":
+		return ec.fieldContext_PurchaseUserError_field(ctx, field)
+	case "retry":
+		return ec.fieldContext_PurchaseUserError_retry(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_PurchaseUserError_retryAfterMs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PurchaseUserError", field.Name)
+}
+
+func (ec *executionContext) childFields_Refund(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Refund_id(ctx, field)
+	case "order":
+		return ec.fieldContext_Refund_order(ctx, field)
+	case "amount":
+		return ec.fieldContext_Refund_amount(ctx, field)
+	case "reason":
+		return ec.fieldContext_Refund_reason(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Refund_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Refund", field.Name)
+}
+
+func (ec *executionContext) childFields_RefundConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RefundConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RefundConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RefundConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefundConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RefundEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_RefundEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_RefundEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefundEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_StatementLine(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "transferId":
+		return ec.fieldContext_StatementLine_transferId(ctx, field)
+	case "kind":
+		return ec.fieldContext_StatementLine_kind(ctx, field)
+	case "amount":
+		return ec.fieldContext_StatementLine_amount(ctx, field)
+	case "at":
+		return ec.fieldContext_StatementLine_at(ctx, field)
+	case "order":
+		return ec.fieldContext_StatementLine_order(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StatementLine", field.Name)
+}
+
+func (ec *executionContext) childFields_StatementLineConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_StatementLineConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_StatementLineConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_StatementLineConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StatementLineConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_StatementLineEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_StatementLineEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_StatementLineEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StatementLineEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TestClockAdvancePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "now":
+		return ec.fieldContext_TestClockAdvancePayload_now(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_TestClockAdvancePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestClockAdvancePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_TokenRevokePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "clientMutationId":
+		return ec.fieldContext_TokenRevokePayload_clientMutationId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_TokenRevokePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TokenRevokePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_User_id(ctx, field)
+	case "displayName":
+		return ec.fieldContext_User_displayName(ctx, field)
+	case "mode":
+		return ec.fieldContext_User_mode(ctx, field)
+	case "status":
+		return ec.fieldContext_User_status(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
+}
+
+func (ec *executionContext) childFields_UserBlockPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_UserBlockPayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UserBlockPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserBlockPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UserConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_UserConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_UserConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UserConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_UserEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_UserEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_UserEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UserErasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_UserErasePayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UserErasePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserErasePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UserProvisionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_UserProvisionPayload_user(ctx, field)
+	case "created":
+		return ec.fieldContext_UserProvisionPayload_created(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UserProvisionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserProvisionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UserRemovePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_UserRemovePayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UserRemovePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserRemovePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UserTokensRevokePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_UserTokensRevokePayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UserTokensRevokePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserTokensRevokePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "mode":
 		return ec.fieldContext_Viewer_mode(ctx, field)
+	case "conversations":
+		return ec.fieldContext_Viewer_conversations(ctx, field)
+	case "merchant":
+		return ec.fieldContext_Viewer_merchant(ctx, field)
+	case "orders":
+		return ec.fieldContext_Viewer_orders(ctx, field)
+	case "user":
+		return ec.fieldContext_Viewer_user(ctx, field)
+	case "contacts":
+		return ec.fieldContext_Viewer_contacts(ctx, field)
+	case "devices":
+		return ec.fieldContext_Viewer_devices(ctx, field)
+	case "personalData":
+		return ec.fieldContext_Viewer_personalData(ctx, field)
+	case "fundingSources":
+		return ec.fieldContext_Viewer_fundingSources(ctx, field)
+	case "fundingTransfers":
+		return ec.fieldContext_Viewer_fundingTransfers(ctx, field)
+	case "webhookEndpoints":
+		return ec.fieldContext_Viewer_webhookEndpoints(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_WalletReturnPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "fundingTransfer":
+		return ec.fieldContext_WalletReturnPayload_fundingTransfer(ctx, field)
+	case "replayed":
+		return ec.fieldContext_WalletReturnPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WalletReturnPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WalletReturnPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WalletTopUpPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "fundingTransfer":
+		return ec.fieldContext_WalletTopUpPayload_fundingTransfer(ctx, field)
+	case "replayed":
+		return ec.fieldContext_WalletTopUpPayload_replayed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WalletTopUpPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WalletTopUpPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WalletUserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_WalletUserError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_WalletUserError_message(ctx, field)
+	case "field":
+		return ec.fieldContext_WalletUserError_field(ctx, field)
+	case "retry":
+		return ec.fieldContext_WalletUserError_retry(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_WalletUserError_retryAfterMs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WalletUserError", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookAttempt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_WebhookAttempt_at(ctx, field)
+	case "status":
+		return ec.fieldContext_WebhookAttempt_status(ctx, field)
+	case "error":
+		return ec.fieldContext_WebhookAttempt_error(ctx, field)
+	case "durationMs":
+		return ec.fieldContext_WebhookAttempt_durationMs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookAttempt", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDelivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WebhookDelivery_id(ctx, field)
+	case "endpoint":
+		return ec.fieldContext_WebhookDelivery_endpoint(ctx, field)
+	case "eventId":
+		return ec.fieldContext_WebhookDelivery_eventId(ctx, field)
+	case "eventType":
+		return ec.fieldContext_WebhookDelivery_eventType(ctx, field)
+	case "payload":
+		return ec.fieldContext_WebhookDelivery_payload(ctx, field)
+	case "state":
+		return ec.fieldContext_WebhookDelivery_state(ctx, field)
+	case "attemptCount":
+		return ec.fieldContext_WebhookDelivery_attemptCount(ctx, field)
+	case "nextAttemptAt":
+		return ec.fieldContext_WebhookDelivery_nextAttemptAt(ctx, field)
+	case "lastStatus":
+		return ec.fieldContext_WebhookDelivery_lastStatus(ctx, field)
+	case "lastError":
+		return ec.fieldContext_WebhookDelivery_lastError(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WebhookDelivery_createdAt(ctx, field)
+	case "attempts":
+		return ec.fieldContext_WebhookDelivery_attempts(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDelivery", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDeliveryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_WebhookDeliveryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_WebhookDeliveryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_WebhookDeliveryConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDeliveryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_WebhookDeliveryEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_WebhookDeliveryEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WebhookEndpoint_id(ctx, field)
+	case "url":
+		return ec.fieldContext_WebhookEndpoint_url(ctx, field)
+	case "eventTypes":
+		return ec.fieldContext_WebhookEndpoint_eventTypes(ctx, field)
+	case "status":
+		return ec.fieldContext_WebhookEndpoint_status(ctx, field)
+	case "disabledReason":
+		return ec.fieldContext_WebhookEndpoint_disabledReason(ctx, field)
+	case "previousSecretUntil":
+		return ec.fieldContext_WebhookEndpoint_previousSecretUntil(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WebhookEndpoint_createdAt(ctx, field)
+	case "deliveries":
+		return ec.fieldContext_WebhookEndpoint_deliveries(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpoint", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpointConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_WebhookEndpointConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_WebhookEndpointConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_WebhookEndpointConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpointCreatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "endpoint":
+		return ec.fieldContext_WebhookEndpointCreatePayload_endpoint(ctx, field)
+	case "secret":
+		return ec.fieldContext_WebhookEndpointCreatePayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookEndpointCreatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointCreatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpointEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_WebhookEndpointEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_WebhookEndpointEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpointUpdatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "endpoint":
+		return ec.fieldContext_WebhookEndpointUpdatePayload_endpoint(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookEndpointUpdatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointUpdatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookReplayPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "replayedCount":
+		return ec.fieldContext_WebhookReplayPayload_replayedCount(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookReplayPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookReplayPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookSecretRotatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "endpoint":
+		return ec.fieldContext_WebhookSecretRotatePayload_endpoint(ctx, field)
+	case "secret":
+		return ec.fieldContext_WebhookSecretRotatePayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookSecretRotatePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookSecretRotatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookUserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_WebhookUserError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_WebhookUserError_message(ctx, field)
+	case "field":
+		return ec.fieldContext_WebhookUserError_field(ctx, field)
+	case "retry":
+		return ec.fieldContext_WebhookUserError_retry(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_WebhookUserError_retryAfterMs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookUserError", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

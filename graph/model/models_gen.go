@@ -3,7 +3,21 @@
 package model
 
 import (
-	"github.com/soukhq/souk/internal/base/mode"
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/soukhq/souk/graph/scalar"
+	"github.com/soukhq/souk/internal/base/errs"
+	"github.com/soukhq/souk/internal/base/money"
+	"github.com/soukhq/souk/internal/buying/purchase"
+	"github.com/soukhq/souk/internal/core/chat"
+	"github.com/soukhq/souk/internal/core/merchant"
+	"github.com/soukhq/souk/internal/core/user"
+	"github.com/soukhq/souk/internal/core/wallet"
+	"github.com/soukhq/souk/internal/core/webhook"
 )
 
 // Why a mutation did not do what was asked. Each domain adds `code`, an enum of its own.
@@ -11,20 +25,1273 @@ type UserError interface {
 	IsUserError()
 }
 
-// Where a page of a list stands.
-type PageInfo struct {
-	// Whether the list goes on after this page.
-	HasNextPage bool `json:"hasNextPage"`
-	// Whether the list goes on before this page.
-	HasPreviousPage bool `json:"hasPreviousPage"`
-	// The cursor of the page's first item; null when the page is empty.
-	StartCursor *string `json:"startCursor"`
-	// The cursor of the page's last item; null when the page is empty.
-	EndCursor *string `json:"endCursor"`
+// Why something about a conversation was refused.
+type ChatUserError struct {
+	// What went wrong, for programs.
+	Code ChatErrorCode `json:"code"`
+	// What went wrong, in words that may be shown to the user.
+	Message string `json:"message"`
+	// The path of the input field at fault; null when no single field is.
+	Field []string `json:"field"`
+	// Whether the action can be tried again, and how.
+	Retry errs.Retry `json:"retry"`
+	// With `AFTER`: how many milliseconds to wait.
+	RetryAfterMs *int `json:"retryAfterMs"`
 }
 
-// The caller, as its credentials say.
-type Viewer struct {
-	// Whether the caller moves real money.
-	Mode mode.Mode `json:"mode"`
+func (ChatUserError) IsUserError() {}
+
+// Two users, and what they are to each other.
+type ContactSetInput struct {
+	// The one user.
+	UserID string `json:"userId"`
+	// The other user.
+	ContactID string `json:"contactId"`
+	// What they are to each other.
+	State user.ContactState `json:"state"`
+}
+
+// What became of a contact.
+type ContactSetPayload struct {
+	// The one user; null when refused.
+	User *user.User `json:"user"`
+	// The other user; null when refused.
+	Contact *user.User `json:"contact"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// A conversation to create or change.
+type ConversationProvisionInput struct {
+	// The chat app's own name for it.
+	ExternalID string `json:"externalId"`
+	// Its title.
+	Title string `json:"title"`
+	// Who is in it, 1 to 500.
+	MemberIds []string `json:"memberIds"`
+}
+
+// What became of a conversation.
+type ConversationProvisionPayload struct {
+	// The conversation; null when refused.
+	Conversation *chat.Conversation `json:"conversation"`
+	// Whether it is new.
+	Created bool `json:"created"`
+	// Why it was refused; empty when it was done.
+	UserErrors []ChatUserError `json:"userErrors"`
+}
+
+// A conversation to remove.
+type ConversationRemoveInput struct {
+	// The conversation.
+	ConversationID string `json:"conversationId"`
+}
+
+// What became of a removal.
+type ConversationRemovePayload struct {
+	// The id of the conversation that was removed; null when refused.
+	RemovedConversationID *string `json:"removedConversationId"`
+	// Why it was refused; empty when it was done.
+	UserErrors []ChatUserError `json:"userErrors"`
+}
+
+// A credit line to grant or change.
+type CreditLineSetInput struct {
+	// Whose.
+	UserID string `json:"userId"`
+	// Up to how much; zero ends it.
+	Limit *money.Amount `json:"limit"`
+}
+
+// What became of a credit line.
+type CreditLineSetPayload struct {
+	// The credit line; null when refused.
+	FundingSource *wallet.Source `json:"fundingSource"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WalletUserError `json:"userErrors"`
+}
+
+// A device to register.
+type DeviceRegisterInput struct {
+	// The name that the user gives it.
+	Name string `json:"name"`
+	// Its public key as a JWK (RFC 7517), in JSON: EC P-256, Ed25519 or RSA of 2048 bits or more.
+	PublicKey string `json:"publicKey"`
+}
+
+// What became of a registration.
+type DeviceRegisterPayload struct {
+	// The device; null when refused.
+	Device *user.Device `json:"device"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// A device to revoke.
+type DeviceRevokeInput struct {
+	// The device.
+	DeviceID string `json:"deviceId"`
+}
+
+// What became of a revocation.
+type DeviceRevokePayload struct {
+	// The device; null when refused.
+	Device *user.Device `json:"device"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// Something new for a user.
+type FeedEvent struct {
+	// Where it stands in the user's feed: give it as `after` to resume.
+	Cursor string `json:"cursor"`
+	// What is new; null when it is gone by now.
+	Subject scalar.Union `json:"subject"`
+}
+
+// A funding source to add.
+type FundingSourceAddInput struct {
+	// What it is: a wallet, bank account or card.
+	Kind wallet.Kind `json:"kind"`
+	// What the user calls it.
+	Label string `json:"label"`
+	// Its currency.
+	Currency money.Currency `json:"currency"`
+	// Of a bank account or card: what the rail knows it by. In the sandbox `ok`, `declined`, `slow` or `returned` say how it will behave.
+	RailToken *string `json:"railToken"`
+}
+
+// What became of an addition.
+type FundingSourceAddPayload struct {
+	// The funding source; null when refused.
+	FundingSource *wallet.Source `json:"fundingSource"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WalletUserError `json:"userErrors"`
+}
+
+// A funding source to remove.
+type FundingSourceRemoveInput struct {
+	// The funding source.
+	FundingSourceID string `json:"fundingSourceId"`
+}
+
+// What became of a removal.
+type FundingSourceRemovePayload struct {
+	// The id of the funding source that was removed; null when refused.
+	RemovedFundingSourceID *string `json:"removedFundingSourceId"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WalletUserError `json:"userErrors"`
+}
+
+// Why something about a user or device was refused.
+type IdentityUserError struct {
+	// What went wrong, for programs.
+	Code IdentityErrorCode `json:"code"`
+	// What went wrong, in words that may be shown to the user.
+	Message string `json:"message"`
+	// The path of the input field at fault; null when no single field is.
+	Field []string `json:"field"`
+	// Whether the action can be tried again, and how.
+	Retry errs.Retry `json:"retry"`
+	// With `AFTER`: how many milliseconds to wait.
+	RetryAfterMs *int `json:"retryAfterMs"`
+}
+
+func (IdentityUserError) IsUserError() {}
+
+// A merchant to create.
+type MerchantRegisterInput struct {
+	// Its name.
+	Name string `json:"name"`
+	// Its product server: an https URL.
+	EndpointURL string `json:"endpointUrl"`
+	// Where its public keys are published (JWKS, RFC 7517). Give this or `jwks`.
+	JwksURL *string `json:"jwksUrl"`
+	// Its public keys themselves (JWKS in JSON): one to sign (`use: sig`) and one to encrypt to (`use: enc`).
+	Jwks *string `json:"jwks"`
+}
+
+// What became of a registration.
+type MerchantRegisterPayload struct {
+	// The merchant; null when refused.
+	Merchant *merchant.Merchant `json:"merchant"`
+	// Why it was refused; empty when it was done.
+	UserErrors []MerchantUserError `json:"userErrors"`
+}
+
+// A merchant to suspend.
+type MerchantSuspendInput struct {
+	// The merchant.
+	MerchantID string `json:"merchantId"`
+	// True suspends, false lets it sell again.
+	Suspended bool `json:"suspended"`
+}
+
+// What became of a suspension.
+type MerchantSuspendPayload struct {
+	// The merchant; null when refused.
+	Merchant *merchant.Merchant `json:"merchant"`
+	// Why it was refused; empty when it was done.
+	UserErrors []MerchantUserError `json:"userErrors"`
+}
+
+// What to change about a merchant; what is left out stays.
+type MerchantUpdateInput struct {
+	// The merchant; the calling one may leave it out.
+	MerchantID *string `json:"merchantId"`
+	// Its name.
+	Name *string `json:"name"`
+	// Its product server: an https URL.
+	EndpointURL *string `json:"endpointUrl"`
+	// Where its public keys are published. Replaces `jwks`.
+	JwksURL *string `json:"jwksUrl"`
+	// Its public keys themselves. Replaces `jwksUrl`.
+	Jwks *string `json:"jwks"`
+}
+
+// What became of a change.
+type MerchantUpdatePayload struct {
+	// The merchant; null when refused.
+	Merchant *merchant.Merchant `json:"merchant"`
+	// Why it was refused; empty when it was done.
+	UserErrors []MerchantUserError `json:"userErrors"`
+}
+
+// Why something about a merchant was refused.
+type MerchantUserError struct {
+	// What went wrong, for programs.
+	Code MerchantErrorCode `json:"code"`
+	// What went wrong, in words that may be shown to the user.
+	Message string `json:"message"`
+	// The path of the input field at fault; null when no single field is.
+	Field []string `json:"field"`
+	// Whether the action can be tried again, and how.
+	Retry errs.Retry `json:"retry"`
+	// With `AFTER`: how many milliseconds to wait.
+	RetryAfterMs *int `json:"retryAfterMs"`
+}
+
+func (MerchantUserError) IsUserError() {}
+
+// A message to write.
+type MessageSendInput struct {
+	// Where to.
+	ConversationID string `json:"conversationId"`
+	// Its text, 1 to 4000 characters.
+	Text string `json:"text"`
+	// A name of the client's own for this act: the same one again writes nothing new.
+	IdempotencyKey string `json:"idempotencyKey"`
+}
+
+// What became of a message.
+type MessageSendPayload struct {
+	// The message; null when refused.
+	Message *chat.Message `json:"message"`
+	// Why it was refused; empty when it was done.
+	UserErrors []ChatUserError `json:"userErrors"`
+}
+
+// Why an operation was refused.
+type OperationUserError struct {
+	// What went wrong, for programs.
+	Code OperationErrorCode `json:"code"`
+	// What went wrong, in words that may be shown to the user.
+	Message string `json:"message"`
+	// The path of the input field at fault; null when no single field is.
+	Field []string `json:"field"`
+	// Whether the action can be tried again, and how.
+	Retry errs.Retry `json:"retry"`
+	// With `AFTER`: how many milliseconds to wait.
+	RetryAfterMs *int `json:"retryAfterMs"`
+}
+
+func (OperationUserError) IsUserError() {}
+
+// An order that changed.
+type OrderUpdate struct {
+	// Where it stands in the user's feed: give it as `after` to resume.
+	Cursor string `json:"cursor"`
+	// The order as it is now; null when it is gone.
+	Order *purchase.Order `json:"order"`
+}
+
+// A product card to share.
+type ProductCardShareInput struct {
+	// Where to.
+	ConversationID string `json:"conversationId"`
+	// The merchant's signed statement (JWS, compact).
+	Card string `json:"card"`
+	// Words of the sharer's own, up to 4000 characters.
+	Text *string `json:"text"`
+	// A name of the client's own for this act: the same one again posts nothing new.
+	IdempotencyKey string `json:"idempotencyKey"`
+}
+
+// What became of a shared card.
+type ProductCardSharePayload struct {
+	// The message; null when refused.
+	Message *chat.Message `json:"message"`
+	// Why it was refused; empty when it was done.
+	UserErrors []ChatUserError `json:"userErrors"`
+}
+
+// A product to create or change.
+type ProductPutInput struct {
+	// The merchant's own name for it, 1 to 100 characters.
+	Sku string `json:"sku"`
+	// What it is called.
+	Name string `json:"name"`
+	// What it is.
+	Description *string `json:"description"`
+	// Its price. The currency of a product cannot change.
+	Price *money.Amount `json:"price"`
+	// How many Souk may sell; null: Souk does not count.
+	StockCount *int64 `json:"stockCount"`
+}
+
+// What became of a product.
+type ProductPutPayload struct {
+	// The product; null when refused.
+	Product *merchant.Product `json:"product"`
+	// Why it was refused; empty when it was done.
+	UserErrors []MerchantUserError `json:"userErrors"`
+}
+
+// A product to withdraw.
+type ProductWithdrawInput struct {
+	// The product.
+	ProductID string `json:"productId"`
+}
+
+// What became of a withdrawal.
+type ProductWithdrawPayload struct {
+	// The product; null when refused.
+	Product *merchant.Product `json:"product"`
+	// Why it was refused; empty when it was done.
+	UserErrors []MerchantUserError `json:"userErrors"`
+}
+
+// Which order to take back.
+type PurchaseCancelInput struct {
+	// A name of the client's own for this act.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// The order.
+	OrderID string `json:"orderId"`
+}
+
+// What became of a cancellation.
+type PurchaseCancelPayload struct {
+	// The order; null when refused.
+	Order *purchase.Order `json:"order"`
+	// Whether this answers an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+	// Why it was refused; empty when it was done.
+	UserErrors []PurchaseUserError `json:"userErrors"`
+}
+
+// What to buy.
+type PurchaseCreateInput struct {
+	// A name of the client's own for this purchase, 1 to 255 characters: repeat it with the same key and nothing is bought twice.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// The merchant's signed product card (JWS, compact).
+	Card string `json:"card"`
+	// How many, 1 to 1000.
+	Quantity int `json:"quantity"`
+	// What to pay with: a wallet or credit line of the calling user.
+	FundingSourceID string `json:"fundingSourceId"`
+	// The conversation that gets the receipt; left out: none does.
+	ConversationID *string `json:"conversationId"`
+}
+
+// What became of a purchase.
+type PurchaseCreatePayload struct {
+	// The order; null when refused.
+	Order *purchase.Order `json:"order"`
+	// Whether this answers an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+	// Why it was refused; empty when it was done.
+	UserErrors []PurchaseUserError `json:"userErrors"`
+}
+
+// Which order to refund, and how much.
+type PurchaseRefundInput struct {
+	// A name of the client's own for this act.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// The order.
+	OrderID string `json:"orderId"`
+	// How much; left out: all that was not given back before.
+	Amount *money.Amount `json:"amount"`
+	// Why, up to 200 characters; the buyer sees it.
+	Reason *string `json:"reason"`
+}
+
+// What became of a refund.
+type PurchaseRefundPayload struct {
+	// The refund; null when refused.
+	Refund *purchase.Refund `json:"refund"`
+	// The order; null when refused.
+	Order *purchase.Order `json:"order"`
+	// Whether this answers an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+	// Why it was refused; empty when it was done.
+	UserErrors []PurchaseUserError `json:"userErrors"`
+}
+
+// Which purchase to settle as not done.
+type PurchaseReverseInput struct {
+	// A name of the client's own for this act.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// The idempotency key that was given to `purchaseCreate`.
+	PurchaseKey string `json:"purchaseKey"`
+}
+
+// What became of a reversal.
+type PurchaseReversePayload struct {
+	// What was found; null when refused.
+	Outcome *purchase.Outcome `json:"outcome"`
+	// The order; null when there is none.
+	Order *purchase.Order `json:"order"`
+	// Whether this answers an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+	// Why it was refused; empty when it was done.
+	UserErrors []PurchaseUserError `json:"userErrors"`
+}
+
+// Why something about a purchase was refused.
+type PurchaseUserError struct {
+	// What went wrong, for programs.
+	Code PurchaseErrorCode `json:"code"`
+	// What went wrong, in words that may be shown to the user.
+	Message string `json:"message"`
+	// The path of the input field at fault; null when no single field is.
+	Field []string `json:"field"`
+	// Whether the action can be tried again, and how.
+	Retry errs.Retry `json:"retry"`
+	// With `AFTER`: how many milliseconds to wait.
+	RetryAfterMs *int `json:"retryAfterMs"`
+}
+
+func (PurchaseUserError) IsUserError() {}
+
+// By how much to move a sandbox's clock.
+type TestClockAdvanceInput struct {
+	// How many seconds, 1 to 31,536,000 (a year).
+	Seconds int `json:"seconds"`
+}
+
+// What became of a move of the clock.
+type TestClockAdvancePayload struct {
+	// The sandbox's time now; null when refused.
+	Now *time.Time `json:"now"`
+	// Why it was refused; empty when it was done.
+	UserErrors []OperationUserError `json:"userErrors"`
+}
+
+// Which token: the one that the request carries.
+type TokenRevokeInput struct {
+	// A mark of the client's own, given back as it is.
+	ClientMutationID *string `json:"clientMutationId"`
+}
+
+// What became of a token's revocation.
+type TokenRevokePayload struct {
+	// The client's mark.
+	ClientMutationID *string `json:"clientMutationId"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// A user to block or unblock.
+type UserBlockInput struct {
+	// The user.
+	UserID string `json:"userId"`
+	// True blocks, false unblocks.
+	Blocked bool `json:"blocked"`
+}
+
+// What became of a block.
+type UserBlockPayload struct {
+	// The user; null when refused.
+	User *user.User `json:"user"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// A user to erase.
+type UserEraseInput struct {
+	// The user.
+	UserID string `json:"userId"`
+}
+
+// What became of an erasure.
+type UserErasePayload struct {
+	// The user, without personal data; null when refused.
+	User *user.User `json:"user"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// A user to create or change.
+type UserProvisionInput struct {
+	// The chat app's own name for the user: the subject of the user's tokens.
+	ExternalID string `json:"externalId"`
+	// The name that others see.
+	DisplayName string `json:"displayName"`
+}
+
+// What became of a provisioning.
+type UserProvisionPayload struct {
+	// The user; null when refused.
+	User *user.User `json:"user"`
+	// Whether the user is new.
+	Created bool `json:"created"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// A user to remove.
+type UserRemoveInput struct {
+	// The user.
+	UserID string `json:"userId"`
+}
+
+// What became of a removal.
+type UserRemovePayload struct {
+	// The user; null when refused.
+	User *user.User `json:"user"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// A user whose tokens to revoke.
+type UserTokensRevokeInput struct {
+	// The user.
+	UserID string `json:"userId"`
+}
+
+// What became of a revocation of tokens.
+type UserTokensRevokePayload struct {
+	// The user; null when refused.
+	User *user.User `json:"user"`
+	// Why it was refused; empty when it was done.
+	UserErrors []IdentityUserError `json:"userErrors"`
+}
+
+// A return to make.
+type WalletReturnInput struct {
+	// A name of the client's own for this act: repeat it with the same key and nothing is done twice.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// The top-up to give back.
+	TopUpID string `json:"topUpId"`
+	// How much; left out: all of it that was not given back before.
+	Amount *money.Amount `json:"amount"`
+}
+
+// What became of a return.
+type WalletReturnPayload struct {
+	// The return; null when refused.
+	FundingTransfer *wallet.Transfer `json:"fundingTransfer"`
+	// Whether this answers an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WalletUserError `json:"userErrors"`
+}
+
+// A top-up to make.
+type WalletTopUpInput struct {
+	// A name of the client's own for this act: repeat it with the same key and nothing is done twice.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// The bank account or card.
+	SourceID string `json:"sourceId"`
+	// How much.
+	Amount *money.Amount `json:"amount"`
+}
+
+// What became of a top-up.
+type WalletTopUpPayload struct {
+	// The top-up; null when refused.
+	FundingTransfer *wallet.Transfer `json:"fundingTransfer"`
+	// Whether this answers an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WalletUserError `json:"userErrors"`
+}
+
+// Why something about a wallet was refused.
+type WalletUserError struct {
+	// What went wrong, for programs.
+	Code WalletErrorCode `json:"code"`
+	// What went wrong, in words that may be shown to the user.
+	Message string `json:"message"`
+	// The path of the input field at fault; null when no single field is.
+	Field []string `json:"field"`
+	// Whether the action can be tried again, and how.
+	Retry errs.Retry `json:"retry"`
+	// With `AFTER`: how many milliseconds to wait.
+	RetryAfterMs *int `json:"retryAfterMs"`
+}
+
+func (WalletUserError) IsUserError() {}
+
+// Which deliveries. What is left out does not restrict.
+type WebhookDeliveryFilter struct {
+	// Of these states.
+	States []webhook.State `json:"states"`
+	// Of these events.
+	EventTypes []string `json:"eventTypes"`
+	// Not before this time.
+	From *time.Time `json:"from"`
+	// Before this time.
+	Until *time.Time `json:"until"`
+}
+
+// An endpoint to add.
+type WebhookEndpointCreateInput struct {
+	// Where to send events: an https URL.
+	URL string `json:"url"`
+	// Which events to send; empty or left out: all.
+	EventTypes []string `json:"eventTypes"`
+}
+
+// What became of an endpoint.
+type WebhookEndpointCreatePayload struct {
+	// The endpoint; null when refused.
+	Endpoint *webhook.Endpoint `json:"endpoint"`
+	// Its secret (`whsec_…`), shown this once; null when refused.
+	Secret *string `json:"secret"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WebhookUserError `json:"userErrors"`
+}
+
+// What to change about an endpoint; what is left out stays.
+type WebhookEndpointUpdateInput struct {
+	// The endpoint.
+	EndpointID string `json:"endpointId"`
+	// Where to send events: an https URL.
+	URL *string `json:"url"`
+	// Which events to send; empty: all.
+	EventTypes []string `json:"eventTypes"`
+	// Whether to send.
+	Enabled *bool `json:"enabled"`
+}
+
+// What became of a change.
+type WebhookEndpointUpdatePayload struct {
+	// The endpoint; null when refused.
+	Endpoint *webhook.Endpoint `json:"endpoint"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WebhookUserError `json:"userErrors"`
+}
+
+// What to send again.
+type WebhookReplayInput struct {
+	// The endpoint.
+	EndpointID string `json:"endpointId"`
+	// Which deliveries; at least one restriction is needed.
+	Filter *WebhookDeliveryFilter `json:"filter"`
+}
+
+// What became of a replay.
+type WebhookReplayPayload struct {
+	// How many deliveries will be sent again, at most 10,000 a call; null when refused.
+	ReplayedCount *int `json:"replayedCount"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WebhookUserError `json:"userErrors"`
+}
+
+// An endpoint whose secret to rotate.
+type WebhookSecretRotateInput struct {
+	// The endpoint.
+	EndpointID string `json:"endpointId"`
+}
+
+// What became of a rotation.
+type WebhookSecretRotatePayload struct {
+	// The endpoint; null when refused.
+	Endpoint *webhook.Endpoint `json:"endpoint"`
+	// The new secret (`whsec_…`), shown this once; null when refused.
+	Secret *string `json:"secret"`
+	// Why it was refused; empty when it was done.
+	UserErrors []WebhookUserError `json:"userErrors"`
+}
+
+// Why something about webhooks was refused.
+type WebhookUserError struct {
+	// What went wrong, for programs.
+	Code WebhookErrorCode `json:"code"`
+	// What went wrong, in words that may be shown to the user.
+	Message string `json:"message"`
+	// The path of the input field at fault; null when no single field is.
+	Field []string `json:"field"`
+	// Whether the action can be tried again, and how.
+	Retry errs.Retry `json:"retry"`
+	// With `AFTER`: how many milliseconds to wait.
+	RetryAfterMs *int `json:"retryAfterMs"`
+}
+
+func (WebhookUserError) IsUserError() {}
+
+// Why something about a conversation was refused.
+type ChatErrorCode string
+
+const (
+	// There is no such conversation, or the caller is not in it.
+	ChatErrorCodeConversationNotFound ChatErrorCode = "CONVERSATION_NOT_FOUND"
+	// One of the members is no active user of this mode.
+	ChatErrorCodeMemberNotFound ChatErrorCode = "MEMBER_NOT_FOUND"
+	// A conversation has 1 to 500 members.
+	ChatErrorCodeMemberLimit ChatErrorCode = "MEMBER_LIMIT"
+	// A text is empty, too long, or has characters that may not be there.
+	ChatErrorCodeTextInvalid ChatErrorCode = "TEXT_INVALID"
+	// The idempotency key is empty or too long.
+	ChatErrorCodeIdempotencyKeyInvalid ChatErrorCode = "IDEMPOTENCY_KEY_INVALID"
+	// This idempotency key was used with another input.
+	ChatErrorCodeIdempotencyMismatch ChatErrorCode = "IDEMPOTENCY_MISMATCH"
+	// The card cannot be read, is not signed by an active merchant's key, or says what it may not.
+	ChatErrorCodeCardInvalid ChatErrorCode = "CARD_INVALID"
+	// The card's time is over.
+	ChatErrorCodeCardExpired ChatErrorCode = "CARD_EXPIRED"
+	// The card's price or product is no longer offered.
+	ChatErrorCodeCardStale ChatErrorCode = "CARD_STALE"
+	// The merchant may not sell at present.
+	ChatErrorCodeMerchantSuspended ChatErrorCode = "MERCHANT_SUSPENDED"
+)
+
+var AllChatErrorCode = []ChatErrorCode{
+	ChatErrorCodeConversationNotFound,
+	ChatErrorCodeMemberNotFound,
+	ChatErrorCodeMemberLimit,
+	ChatErrorCodeTextInvalid,
+	ChatErrorCodeIdempotencyKeyInvalid,
+	ChatErrorCodeIdempotencyMismatch,
+	ChatErrorCodeCardInvalid,
+	ChatErrorCodeCardExpired,
+	ChatErrorCodeCardStale,
+	ChatErrorCodeMerchantSuspended,
+}
+
+func (e ChatErrorCode) IsValid() bool {
+	switch e {
+	case ChatErrorCodeConversationNotFound, ChatErrorCodeMemberNotFound, ChatErrorCodeMemberLimit, ChatErrorCodeTextInvalid, ChatErrorCodeIdempotencyKeyInvalid, ChatErrorCodeIdempotencyMismatch, ChatErrorCodeCardInvalid, ChatErrorCodeCardExpired, ChatErrorCodeCardStale, ChatErrorCodeMerchantSuspended:
+		return true
+	}
+	return false
+}
+
+func (e ChatErrorCode) String() string {
+	return string(e)
+}
+
+func (e *ChatErrorCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ChatErrorCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ChatErrorCode", str)
+	}
+	return nil
+}
+
+func (e ChatErrorCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ChatErrorCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ChatErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Why something about a user or device was refused.
+type IdentityErrorCode string
+
+const (
+	// There is no such user.
+	IdentityErrorCodeUserNotFound IdentityErrorCode = "USER_NOT_FOUND"
+	// The user is removed or erased.
+	IdentityErrorCodeUserGone IdentityErrorCode = "USER_GONE"
+	// The user still has money, holds or open orders.
+	IdentityErrorCodeUserHasFunds IdentityErrorCode = "USER_HAS_FUNDS"
+	// There is no such device.
+	IdentityErrorCodeDeviceNotFound IdentityErrorCode = "DEVICE_NOT_FOUND"
+	// This key is registered already.
+	IdentityErrorCodeDeviceExists IdentityErrorCode = "DEVICE_EXISTS"
+	// The user has as many devices as a user may have.
+	IdentityErrorCodeDeviceLimit IdentityErrorCode = "DEVICE_LIMIT"
+	// The public key is no JWK of an accepted kind.
+	IdentityErrorCodeKeyInvalid IdentityErrorCode = "KEY_INVALID"
+	// A text is empty, too long, or has characters that may not be there.
+	IdentityErrorCodeTextInvalid IdentityErrorCode = "TEXT_INVALID"
+	// A user cannot be their own contact, and contacts are of one mode.
+	IdentityErrorCodeContactInvalid IdentityErrorCode = "CONTACT_INVALID"
+)
+
+var AllIdentityErrorCode = []IdentityErrorCode{
+	IdentityErrorCodeUserNotFound,
+	IdentityErrorCodeUserGone,
+	IdentityErrorCodeUserHasFunds,
+	IdentityErrorCodeDeviceNotFound,
+	IdentityErrorCodeDeviceExists,
+	IdentityErrorCodeDeviceLimit,
+	IdentityErrorCodeKeyInvalid,
+	IdentityErrorCodeTextInvalid,
+	IdentityErrorCodeContactInvalid,
+}
+
+func (e IdentityErrorCode) IsValid() bool {
+	switch e {
+	case IdentityErrorCodeUserNotFound, IdentityErrorCodeUserGone, IdentityErrorCodeUserHasFunds, IdentityErrorCodeDeviceNotFound, IdentityErrorCodeDeviceExists, IdentityErrorCodeDeviceLimit, IdentityErrorCodeKeyInvalid, IdentityErrorCodeTextInvalid, IdentityErrorCodeContactInvalid:
+		return true
+	}
+	return false
+}
+
+func (e IdentityErrorCode) String() string {
+	return string(e)
+}
+
+func (e *IdentityErrorCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = IdentityErrorCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid IdentityErrorCode", str)
+	}
+	return nil
+}
+
+func (e IdentityErrorCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *IdentityErrorCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e IdentityErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Why something about a merchant was refused.
+type MerchantErrorCode string
+
+const (
+	// There is no such merchant.
+	MerchantErrorCodeMerchantNotFound MerchantErrorCode = "MERCHANT_NOT_FOUND"
+	// There is no such product of this merchant.
+	MerchantErrorCodeProductNotFound MerchantErrorCode = "PRODUCT_NOT_FOUND"
+	// The URL is not one that Souk may call.
+	MerchantErrorCodeURLInvalid MerchantErrorCode = "URL_INVALID"
+	// The keys are no JWKS with a signing and an encryption key of accepted kinds.
+	MerchantErrorCodeKeysInvalid MerchantErrorCode = "KEYS_INVALID"
+	// The keys could not be fetched from their URL.
+	MerchantErrorCodeKeysUnreachable MerchantErrorCode = "KEYS_UNREACHABLE"
+	// The price must be above zero, and keeps its currency.
+	MerchantErrorCodePriceInvalid MerchantErrorCode = "PRICE_INVALID"
+	// The stock must be zero or more.
+	MerchantErrorCodeStockInvalid MerchantErrorCode = "STOCK_INVALID"
+	// A text is empty, too long, or has characters that may not be there.
+	MerchantErrorCodeTextInvalid MerchantErrorCode = "TEXT_INVALID"
+)
+
+var AllMerchantErrorCode = []MerchantErrorCode{
+	MerchantErrorCodeMerchantNotFound,
+	MerchantErrorCodeProductNotFound,
+	MerchantErrorCodeURLInvalid,
+	MerchantErrorCodeKeysInvalid,
+	MerchantErrorCodeKeysUnreachable,
+	MerchantErrorCodePriceInvalid,
+	MerchantErrorCodeStockInvalid,
+	MerchantErrorCodeTextInvalid,
+}
+
+func (e MerchantErrorCode) IsValid() bool {
+	switch e {
+	case MerchantErrorCodeMerchantNotFound, MerchantErrorCodeProductNotFound, MerchantErrorCodeURLInvalid, MerchantErrorCodeKeysInvalid, MerchantErrorCodeKeysUnreachable, MerchantErrorCodePriceInvalid, MerchantErrorCodeStockInvalid, MerchantErrorCodeTextInvalid:
+		return true
+	}
+	return false
+}
+
+func (e MerchantErrorCode) String() string {
+	return string(e)
+}
+
+func (e *MerchantErrorCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = MerchantErrorCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid MerchantErrorCode", str)
+	}
+	return nil
+}
+
+func (e MerchantErrorCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *MerchantErrorCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e MerchantErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Why an operation was refused.
+type OperationErrorCode string
+
+const (
+	// Live time cannot be moved.
+	OperationErrorCodeClockLive OperationErrorCode = "CLOCK_LIVE"
+	// The clock moves forward only, by a year at most.
+	OperationErrorCodeClockStep OperationErrorCode = "CLOCK_STEP"
+)
+
+var AllOperationErrorCode = []OperationErrorCode{
+	OperationErrorCodeClockLive,
+	OperationErrorCodeClockStep,
+}
+
+func (e OperationErrorCode) IsValid() bool {
+	switch e {
+	case OperationErrorCodeClockLive, OperationErrorCodeClockStep:
+		return true
+	}
+	return false
+}
+
+func (e OperationErrorCode) String() string {
+	return string(e)
+}
+
+func (e *OperationErrorCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = OperationErrorCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid OperationErrorCode", str)
+	}
+	return nil
+}
+
+func (e OperationErrorCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *OperationErrorCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e OperationErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Why something about a purchase was refused.
+type PurchaseErrorCode string
+
+const (
+	// The card cannot be read, is not signed by the merchant's key, or says what it may not.
+	PurchaseErrorCodeCardInvalid PurchaseErrorCode = "CARD_INVALID"
+	// The card's time is over.
+	PurchaseErrorCodeCardExpired PurchaseErrorCode = "CARD_EXPIRED"
+	// The card's price or product is no longer offered.
+	PurchaseErrorCodeCardStale PurchaseErrorCode = "CARD_STALE"
+	// The merchant may not sell at present.
+	PurchaseErrorCodeMerchantSuspended PurchaseErrorCode = "MERCHANT_SUSPENDED"
+	// There are not enough left.
+	PurchaseErrorCodeOutOfStock PurchaseErrorCode = "OUT_OF_STOCK"
+	// The quantity must be from 1 to 1000, and the total must fit.
+	PurchaseErrorCodeQuantityInvalid PurchaseErrorCode = "QUANTITY_INVALID"
+	// There is no such funding source of this user.
+	PurchaseErrorCodeFundingSourceNotFound PurchaseErrorCode = "FUNDING_SOURCE_NOT_FOUND"
+	// This funding source cannot pay: only wallets and credit lines do.
+	PurchaseErrorCodeFundingSourceKind PurchaseErrorCode = "FUNDING_SOURCE_KIND"
+	// The funding source has another currency than the price.
+	PurchaseErrorCodeCurrencyMismatch PurchaseErrorCode = "CURRENCY_MISMATCH"
+	// There is not enough money for this.
+	PurchaseErrorCodeInsufficientFunds PurchaseErrorCode = "INSUFFICIENT_FUNDS"
+	// There is no such conversation, or the buyer is not in it.
+	PurchaseErrorCodeConversationNotFound PurchaseErrorCode = "CONVERSATION_NOT_FOUND"
+	// There is no such order of the caller.
+	PurchaseErrorCodeOrderNotFound PurchaseErrorCode = "ORDER_NOT_FOUND"
+	// The order's state does not allow this.
+	PurchaseErrorCodeOrderState PurchaseErrorCode = "ORDER_STATE"
+	// The refund is zero, in another currency, or more than is left to give back.
+	PurchaseErrorCodeRefundAmount PurchaseErrorCode = "REFUND_AMOUNT"
+	// The merchant's balance does not cover the refund.
+	PurchaseErrorCodeMerchantFunds PurchaseErrorCode = "MERCHANT_FUNDS"
+	// The purchase was reversed before it arrived.
+	PurchaseErrorCodeReversed PurchaseErrorCode = "REVERSED"
+	// A text is too long, or has characters that may not be there.
+	PurchaseErrorCodeTextInvalid PurchaseErrorCode = "TEXT_INVALID"
+	// The idempotency key is empty or too long.
+	PurchaseErrorCodeIdempotencyKeyInvalid PurchaseErrorCode = "IDEMPOTENCY_KEY_INVALID"
+	// This idempotency key was used with another input.
+	PurchaseErrorCodeIdempotencyMismatch PurchaseErrorCode = "IDEMPOTENCY_MISMATCH"
+)
+
+var AllPurchaseErrorCode = []PurchaseErrorCode{
+	PurchaseErrorCodeCardInvalid,
+	PurchaseErrorCodeCardExpired,
+	PurchaseErrorCodeCardStale,
+	PurchaseErrorCodeMerchantSuspended,
+	PurchaseErrorCodeOutOfStock,
+	PurchaseErrorCodeQuantityInvalid,
+	PurchaseErrorCodeFundingSourceNotFound,
+	PurchaseErrorCodeFundingSourceKind,
+	PurchaseErrorCodeCurrencyMismatch,
+	PurchaseErrorCodeInsufficientFunds,
+	PurchaseErrorCodeConversationNotFound,
+	PurchaseErrorCodeOrderNotFound,
+	PurchaseErrorCodeOrderState,
+	PurchaseErrorCodeRefundAmount,
+	PurchaseErrorCodeMerchantFunds,
+	PurchaseErrorCodeReversed,
+	PurchaseErrorCodeTextInvalid,
+	PurchaseErrorCodeIdempotencyKeyInvalid,
+	PurchaseErrorCodeIdempotencyMismatch,
+}
+
+func (e PurchaseErrorCode) IsValid() bool {
+	switch e {
+	case PurchaseErrorCodeCardInvalid, PurchaseErrorCodeCardExpired, PurchaseErrorCodeCardStale, PurchaseErrorCodeMerchantSuspended, PurchaseErrorCodeOutOfStock, PurchaseErrorCodeQuantityInvalid, PurchaseErrorCodeFundingSourceNotFound, PurchaseErrorCodeFundingSourceKind, PurchaseErrorCodeCurrencyMismatch, PurchaseErrorCodeInsufficientFunds, PurchaseErrorCodeConversationNotFound, PurchaseErrorCodeOrderNotFound, PurchaseErrorCodeOrderState, PurchaseErrorCodeRefundAmount, PurchaseErrorCodeMerchantFunds, PurchaseErrorCodeReversed, PurchaseErrorCodeTextInvalid, PurchaseErrorCodeIdempotencyKeyInvalid, PurchaseErrorCodeIdempotencyMismatch:
+		return true
+	}
+	return false
+}
+
+func (e PurchaseErrorCode) String() string {
+	return string(e)
+}
+
+func (e *PurchaseErrorCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PurchaseErrorCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PurchaseErrorCode", str)
+	}
+	return nil
+}
+
+func (e PurchaseErrorCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PurchaseErrorCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PurchaseErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Why something about a wallet was refused.
+type WalletErrorCode string
+
+const (
+	// There is no such funding source of this user.
+	WalletErrorCodeFundingSourceNotFound WalletErrorCode = "FUNDING_SOURCE_NOT_FOUND"
+	// This kind of funding source cannot be used for that.
+	WalletErrorCodeFundingSourceKind WalletErrorCode = "FUNDING_SOURCE_KIND"
+	// The user has one already, or as many as a user may have.
+	WalletErrorCodeFundingSourceLimit WalletErrorCode = "FUNDING_SOURCE_LIMIT"
+	// There is no such top-up of this user.
+	WalletErrorCodeTopUpNotFound WalletErrorCode = "TOP_UP_NOT_FOUND"
+	// The top-up is not done, or was given back before.
+	WalletErrorCodeTopUpNotReturnable WalletErrorCode = "TOP_UP_NOT_RETURNABLE"
+	// There is no such user.
+	WalletErrorCodeUserNotFound WalletErrorCode = "USER_NOT_FOUND"
+	// No rail of this kind is set up for this mode.
+	WalletErrorCodeRailUnavailable WalletErrorCode = "RAIL_UNAVAILABLE"
+	// The amount must be above zero and within the limits.
+	WalletErrorCodeAmountInvalid WalletErrorCode = "AMOUNT_INVALID"
+	// The currency is not that of the account.
+	WalletErrorCodeCurrencyMismatch WalletErrorCode = "CURRENCY_MISMATCH"
+	// There is not enough money for this.
+	WalletErrorCodeInsufficientFunds WalletErrorCode = "INSUFFICIENT_FUNDS"
+	// A text is empty, too long, or has characters that may not be there.
+	WalletErrorCodeTextInvalid WalletErrorCode = "TEXT_INVALID"
+	// The idempotency key is empty or too long.
+	WalletErrorCodeIdempotencyKeyInvalid WalletErrorCode = "IDEMPOTENCY_KEY_INVALID"
+	// This idempotency key was used with another input.
+	WalletErrorCodeIdempotencyMismatch WalletErrorCode = "IDEMPOTENCY_MISMATCH"
+)
+
+var AllWalletErrorCode = []WalletErrorCode{
+	WalletErrorCodeFundingSourceNotFound,
+	WalletErrorCodeFundingSourceKind,
+	WalletErrorCodeFundingSourceLimit,
+	WalletErrorCodeTopUpNotFound,
+	WalletErrorCodeTopUpNotReturnable,
+	WalletErrorCodeUserNotFound,
+	WalletErrorCodeRailUnavailable,
+	WalletErrorCodeAmountInvalid,
+	WalletErrorCodeCurrencyMismatch,
+	WalletErrorCodeInsufficientFunds,
+	WalletErrorCodeTextInvalid,
+	WalletErrorCodeIdempotencyKeyInvalid,
+	WalletErrorCodeIdempotencyMismatch,
+}
+
+func (e WalletErrorCode) IsValid() bool {
+	switch e {
+	case WalletErrorCodeFundingSourceNotFound, WalletErrorCodeFundingSourceKind, WalletErrorCodeFundingSourceLimit, WalletErrorCodeTopUpNotFound, WalletErrorCodeTopUpNotReturnable, WalletErrorCodeUserNotFound, WalletErrorCodeRailUnavailable, WalletErrorCodeAmountInvalid, WalletErrorCodeCurrencyMismatch, WalletErrorCodeInsufficientFunds, WalletErrorCodeTextInvalid, WalletErrorCodeIdempotencyKeyInvalid, WalletErrorCodeIdempotencyMismatch:
+		return true
+	}
+	return false
+}
+
+func (e WalletErrorCode) String() string {
+	return string(e)
+}
+
+func (e *WalletErrorCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = WalletErrorCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid WalletErrorCode", str)
+	}
+	return nil
+}
+
+func (e WalletErrorCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *WalletErrorCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e WalletErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Why something about webhooks was refused.
+type WebhookErrorCode string
+
+const (
+	// There is no such endpoint of this merchant.
+	WebhookErrorCodeEndpointNotFound WebhookErrorCode = "ENDPOINT_NOT_FOUND"
+	// The merchant has as many endpoints as it may have.
+	WebhookErrorCodeEndpointLimit WebhookErrorCode = "ENDPOINT_LIMIT"
+	// The endpoint is disabled: enable it first.
+	WebhookErrorCodeEndpointDisabled WebhookErrorCode = "ENDPOINT_DISABLED"
+	// The URL is not one that Souk may call.
+	WebhookErrorCodeURLInvalid WebhookErrorCode = "URL_INVALID"
+	// There is no such event type.
+	WebhookErrorCodeEventTypeUnknown WebhookErrorCode = "EVENT_TYPE_UNKNOWN"
+	// The filter restricts nothing.
+	WebhookErrorCodeFilterEmpty WebhookErrorCode = "FILTER_EMPTY"
+)
+
+var AllWebhookErrorCode = []WebhookErrorCode{
+	WebhookErrorCodeEndpointNotFound,
+	WebhookErrorCodeEndpointLimit,
+	WebhookErrorCodeEndpointDisabled,
+	WebhookErrorCodeURLInvalid,
+	WebhookErrorCodeEventTypeUnknown,
+	WebhookErrorCodeFilterEmpty,
+}
+
+func (e WebhookErrorCode) IsValid() bool {
+	switch e {
+	case WebhookErrorCodeEndpointNotFound, WebhookErrorCodeEndpointLimit, WebhookErrorCodeEndpointDisabled, WebhookErrorCodeURLInvalid, WebhookErrorCodeEventTypeUnknown, WebhookErrorCodeFilterEmpty:
+		return true
+	}
+	return false
+}
+
+func (e WebhookErrorCode) String() string {
+	return string(e)
+}
+
+func (e *WebhookErrorCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = WebhookErrorCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid WebhookErrorCode", str)
+	}
+	return nil
+}
+
+func (e WebhookErrorCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *WebhookErrorCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e WebhookErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }

@@ -9,7 +9,7 @@ const (
 	core     = 400 // what every feature leans on
 	risk     = 500 // how safe is this?
 	families = 600 // features
-	edges    = 700 // GraphQL and background work
+	edges    = 700 // GraphQL, HTTP for third parties, background work
 	wiring   = 800 // the only place that sees all
 	commands = 900
 )
@@ -60,14 +60,21 @@ var Floors = []Floor{
 	{"internal/core/webhook", core + 1},
 
 	{"internal/buying/purchase", families},
+	{"internal/platform/sandbox", families},
 
 	{"graph/scalar", edges},
 	{"graph/model", edges + 1},
 	{"graph/generated", edges + 2},
 	{"graph", edges + 3},
+	{"internal/rest", edges + 3},
 	{"workers", edges + 3},
 
-	{"internal/app", wiring},
+	{"internal/merchantsim", wiring},
+	{"internal/driver", wiring},
+	{"internal/app", wiring + 1},
+	{"internal/bench", wiring + 2},
+	{"internal/crash", wiring + 2},
+	{"internal/demo", wiring + 2},
 
 	{"internal/testkit", commands},
 	{"internal/tidy", commands},

@@ -152,7 +152,7 @@ func openPostgres(ctx context.Context) (*sql.DB, func() error, error) {
 		return nil, nil, errors.Join(err, admin.Close())
 	}
 	return db, func() error {
-		_, err := admin.Exec(`DROP DATABASE "` + name + `" WITH (FORCE)`)
+		_, err := admin.ExecContext(context.WithoutCancel(ctx), `DROP DATABASE "`+name+`" WITH (FORCE)`)
 		return errors.Join(db.Close(), err, admin.Close())
 	}, nil
 }

@@ -27,13 +27,16 @@ type Config struct {
 	Audience    string        // what merchants' tokens must be made for
 	PublicURL   string        // how clients reach Souk: what DPoP proofs name
 	Skew        time.Duration // how far others' clocks may be off
-	DefaultMode mode.Mode     // of services and operators whose tokens name no sandbox
+	DefaultMode mode.Mode     // of tokens that name no sandbox
 }
 
 // Issuer is an OpenID Connect issuer.
 type Issuer struct {
 	URL      string // "iss", byte for byte
 	Audience string // what its tokens must be made for
+	// Realm names whose users these are, for an issuer whose URL may change; the
+	// URL if empty.
+	Realm string
 	// Keys gives the keys without a network, for the embedded issuer. When it is
 	// nil they come from where the issuer's discovery document says.
 	Keys func(context.Context) (*jose.KeySet, error)
@@ -77,7 +80,7 @@ type Account struct {
 // Directory knows users, devices and revoked tokens.
 type Directory interface {
 	// ResolveUser finds a user; an error of kind NotFound if there is none.
-	ResolveUser(ctx context.Context, issuer, subject string) (Account, error)
+	ResolveUser(ctx context.Context, m mode.Mode, issuer, subject string) (Account, error)
 	// DeviceActive tells whether the user has the device and it is not revoked.
 	DeviceActive(ctx context.Context, userID, deviceID id.ID) (bool, error)
 	// TokenRevoked tells whether the token of this "jti" was revoked.

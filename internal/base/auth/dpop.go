@@ -106,11 +106,13 @@ type proofs struct {
 	breaker *gobreaker.CircuitBreaker[bool]
 	mu      sync.Mutex
 	here    *lru.Cache[[32]byte, time.Time] // until when
+
+	patience time.Duration // the constant, but in tests
 }
 
 func newProofs(rdb redis.UniversalClient) (*proofs, error) {
 	here, err := lru.New[[32]byte, time.Time](proofsMax)
-	return &proofs{rdb: rdb, here: here, breaker: gobreaker.NewCircuitBreaker[bool](gobreaker.Settings{
+	return &proofs{rdb: rdb, here: here, patience: proofPatience, breaker: gobreaker.NewCircuitBreaker[bool](gobreaker.Settings{
 		Name: "dpop", MaxRequests: 1, Timeout: time.Second,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
 	})}, err
@@ -123,7 +125,7 @@ func (p *proofs) first(ctx context.Context, key, jti string, keep time.Duration)
 		return false
 	}
 	first, err := p.breaker.Execute(func() (bool, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proofPatience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.patience)
 		defer cancel()
 		return p.rdb.SetNX(ctx, "souk:dpop:"+base64.RawURLEncoding.EncodeToString(name[:]), 1, keep).Result()
 	})

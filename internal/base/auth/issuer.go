@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,6 +110,15 @@ type flight struct {
 	err   error // when done
 }
 
+func (f *flight) landed() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // current gives the keys that count now; nil if there are none, or only some
 // that are too old.
 func (i *issuerKeys) current() *jose.KeySet {
@@ -137,7 +147,7 @@ func (i *issuerKeys) forToken(ctx context.Context, h jose.Header) (*jose.KeySet,
 func (i *issuerKeys) refresh(ctx context.Context) error {
 	i.mu.Lock()
 	f := i.flight
-	if f == nil || i.now().Sub(f.began) >= refreshGap {
+	if f == nil || f.landed() && i.now().Sub(f.began) >= refreshGap {
 		f = &flight{began: i.now(), done: make(chan struct{})}
 		i.flight = f
 		// Not the caller's fetch alone: it goes on when the caller hangs up.
@@ -180,3 +190,6 @@ func (i *issuerKeys) keepFresh(ctx context.Context, log *slog.Logger) {
 		}
 	}
 }
+
+// realm names whose users and servers the issuer speaks for.
+func (i *issuerKeys) realm() string { return cmp.Or(i.Realm, i.URL) }

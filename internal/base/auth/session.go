@@ -178,6 +178,14 @@ func acceptMerchant(c jose.Claims) error {
 
 // acceptRole reads what a token of an issuer says of its bearer.
 func (v *Verifier) acceptRole(s *session, own claims) error {
+	s.viewer.Issuer = s.issuer.realm()
+	s.viewer.Mode = v.cfg.DefaultMode
+	if own.Sandbox != nil {
+		s.viewer.Mode = mode.Mode(*own.Sandbox)
+		if s.viewer.Mode.IsLive() || !s.viewer.Mode.Valid() {
+			return reject("no such sandbox")
+		}
+	}
 	switch own.Role {
 	case "":
 		s.viewer.Kind = User
@@ -188,13 +196,6 @@ func (v *Verifier) acceptRole(s *session, own claims) error {
 		s.viewer.Kind = Operator
 	default:
 		return reject("unknown role")
-	}
-	s.viewer.Mode = v.cfg.DefaultMode
-	if own.Sandbox != nil {
-		s.viewer.Mode = mode.Mode(*own.Sandbox)
-		if s.viewer.Mode.IsLive() || !s.viewer.Mode.Valid() {
-			return reject("no such sandbox")
-		}
 	}
 	return nil
 }

@@ -82,12 +82,14 @@ func (tb *testBundle) process(t testing.TB) *Verifier {
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.proofs.patience = 10 * time.Second // a busy machine is no outage
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { bus.Run(ctx) })
 	wg.Go(func() { v.Run(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait(); _ = rdb.Close() })
 	until(t, "hears of others' revocations", func() bool { return v.changes.all.Load() > 0 })
+	until(t, "has keys", func() bool { return v.issuers[tb.issuer.URL].current() != nil })
 	return v
 }
 
@@ -264,7 +266,7 @@ type fakeDirectory struct {
 	asked    int
 }
 
-func (d *fakeDirectory) ResolveUser(_ context.Context, _, subject string) (Account, error) {
+func (d *fakeDirectory) ResolveUser(_ context.Context, _ mode.Mode, _, subject string) (Account, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked++

@@ -91,7 +91,7 @@ func (v *Verifier) ask(ctx context.Context, viewer Viewer) (Viewer, error) {
 	if viewer.Kind != User {
 		return viewer, nil
 	}
-	a, err := v.deps.Directory.ResolveUser(ctx, viewer.Issuer, viewer.Subject)
+	a, err := v.deps.Directory.ResolveUser(ctx, viewer.Mode, viewer.Issuer, viewer.Subject)
 	switch {
 	case err != nil:
 		return Viewer{}, unavailable(err)

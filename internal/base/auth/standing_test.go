@@ -11,6 +11,7 @@ import (
 	"github.com/soukhq/souk/internal/base/errs"
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/jose"
+	"github.com/soukhq/souk/internal/base/mode"
 )
 
 func TestStanding_AsksSeldom(t *testing.T) {
@@ -264,8 +265,8 @@ type slowDirectory struct {
 	asked, answer chan struct{}
 }
 
-func (d *slowDirectory) ResolveUser(ctx context.Context, issuer, subject string) (Account, error) {
-	a, err := d.Directory.ResolveUser(ctx, issuer, subject)
+func (d *slowDirectory) ResolveUser(ctx context.Context, m mode.Mode, issuer, subject string) (Account, error) {
+	a, err := d.Directory.ResolveUser(ctx, m, issuer, subject)
 	close(d.asked)
 	<-d.answer
 	return a, err

@@ -39,7 +39,7 @@ type Viewer struct {
 	Mode       mode.Mode
 	DeviceID   id.ID  // the user's device that the token was made for, if it says so
 	TokenID    string // "jti", may be empty
-	Issuer     string
+	Issuer     string // realm of its users and servers
 	Subject    string
 	IssuedAt   time.Time // may be zero
 	ExpiresAt  time.Time

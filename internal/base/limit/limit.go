@@ -87,7 +87,9 @@ type Limiter struct {
 	redis   *redis_rate.Limiter
 	breaker *gobreaker.CircuitBreaker[*redis_rate.Result]
 	keys    *lru.Cache[string, *bucket]
-	now     func() time.Time
+
+	now      func() time.Time // the machine's, but in tests
+	patience time.Duration    // the constant, but in tests
 }
 
 // New makes a limiter on rdb, whose options must have ContextTimeoutEnabled, or
@@ -98,9 +100,10 @@ func New(rdb redis.UniversalClient, log *slog.Logger) *Limiter {
 		panic(err) // the size is wrong
 	}
 	return &Limiter{
-		redis: redis_rate.NewLimiter(rdb),
-		keys:  keys,
-		now:   time.Now,
+		redis:    redis_rate.NewLimiter(rdb),
+		keys:     keys,
+		now:      time.Now,
+		patience: patience,
 		breaker: gobreaker.NewCircuitBreaker[*redis_rate.Result](gobreaker.Settings{
 			Name:        "limit",
 			MaxRequests: 1,
@@ -176,7 +179,7 @@ func (l *Limiter) lease(ctx context.Context, key string, b *bucket, rule Rule, c
 func (l *Limiter) ask(ctx context.Context, key string, rule Rule, n int) (*redis_rate.Result, error) {
 	return l.breaker.Execute(func() (*redis_rate.Result, error) {
 		// A caller who hangs up must not count as a failure of Redis.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.patience)
 		defer cancel()
 		return l.redis.AllowN(ctx, key, redis_rate.Limit{Rate: rule.Rate, Period: rule.Period, Burst: rule.Burst}, n)
 	})

@@ -44,6 +44,7 @@ func (tb *testBundle) advance(d time.Duration) {
 func (tb *testBundle) process(t testing.TB) *Limiter {
 	l := newLimiter(t, tb.redis.Addr())
 	l.now = func() time.Time { return *tb.now.Load() }
+	l.patience = 10 * time.Second // a busy machine is no outage
 	return l
 }
 

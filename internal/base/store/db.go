@@ -16,7 +16,9 @@ import (
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
@@ -75,6 +77,10 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		readTimesAsUTC(conn.TypeMap())
+		return nil
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open postgres: %w", err)
@@ -86,6 +92,11 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	db := stdlib.OpenDBFromPool(pool)
 	db.SetMaxIdleConns(0) // the pool below keeps them
 	return &DB{engine: dialect.Postgres, sql: db, pool: pool, client: newClient(dialect.Postgres, db)}, nil
+}
+
+// readTimesAsUTC keeps the machine's time zone out of what is read.
+func readTimesAsUTC(m *pgtype.Map) {
+	m.RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
 }
 
 func openSQLite(ctx context.Context, path string) (*DB, error) {

@@ -384,7 +384,7 @@ func checkForeignKeys(ctx context.Context, q entsql.ExecQuerier) error {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+	if rows.Next() {
 		var table, parent string
 		if err := rows.Scan(&table, &parent); err != nil {
 			return err

@@ -29,6 +29,9 @@ type history struct {
 // create makes the table. Its columns can only be added to: binaries of any age
 // read it before anything else.
 func (h history) create(ctx context.Context) error {
+	if there, err := h.exists(ctx); err != nil || there { // to make it takes rights that not all may have
+		return err
+	}
 	timeType := "datetime"
 	if h.postgres {
 		timeType = "timestamptz"
@@ -62,8 +65,10 @@ func (h history) exists(ctx context.Context) (there bool, err error) {
 		return false, err
 	}
 	defer func() { _ = rows.Close() }()
-	err = entsql.ScanOne(rows, &there)
-	return there, err
+	if rows.Next() {
+		err = rows.Scan(&there)
+	}
+	return there, errors.Join(err, rows.Err())
 }
 
 // Ident names the table, which a database that is otherwise empty may have.

@@ -50,7 +50,7 @@ const (
 
 func TestDB_Migrate(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
-		ctx, db := t.Context(), open(t, url)
+		ctx, db := t.Context(), testkit.OpenStore(t, url)
 		before, err := db.MigrationStatus(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -114,7 +114,7 @@ func TestDB_Migrate_ManyProcessesAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		status, err := open(t, url).MigrationStatus(t.Context())
+		status, err := testkit.OpenStore(t, url).MigrationStatus(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestDB_Migrate_ManyProcessesAtOnce(t *testing.T) {
 
 func TestDB_Migrate_StepByStep(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
-		ctx, db := t.Context(), open(t, url)
+		ctx, db := t.Context(), testkit.OpenStore(t, url)
 		first := history(t, "1_one.sql", one)
 		both := history(t, "1_one.sql", one, "2_two.sql", two, "3_three.sql", three)
 		if err := db.MigrateFrom(ctx, quiet, first); err != nil {
@@ -151,7 +151,7 @@ func TestDB_Migrate_StepByStep(t *testing.T) {
 
 func TestDB_Migrate_NewerDatabase(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
-		ctx, db := t.Context(), open(t, url)
+		ctx, db := t.Context(), testkit.OpenStore(t, url)
 		older := history(t, "1_one.sql", one)
 		if err := db.MigrateFrom(ctx, quiet, history(t, "1_one.sql", one, "2_two.sql", two)); err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestDB_Migrate_ForeignHistory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, url string) {
-				ctx, db := t.Context(), open(t, url)
+				ctx, db := t.Context(), testkit.OpenStore(t, url)
 				if err := db.MigrateFrom(ctx, quiet, history(t, "1_one.sql", one, "3_three.sql", three)); err != nil {
 					t.Fatal(err)
 				}
@@ -205,7 +205,7 @@ func TestDB_Migrate_ForeignHistory(t *testing.T) {
 
 func TestDB_Migrate_NotEmpty(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
-		ctx, db := t.Context(), open(t, url)
+		ctx, db := t.Context(), testkit.OpenStore(t, url)
 		run(t, ctx, db, "CREATE TABLE somebody_elses (id integer)")
 		err := db.Migrate(ctx, quiet)
 		if !errors.Is(err, store.ErrHistory) || !strings.Contains(err.Error(), "not empty") {
@@ -220,7 +220,7 @@ func TestDB_Migrate_SumsDoNotFit(t *testing.T) {
 		if err := dir.WriteFile("1_one.sql", []byte(two)); err != nil {
 			t.Fatal(err)
 		}
-		if err := open(t, url).MigrateFrom(t.Context(), quiet, dir); !errors.Is(err, atlas.ErrChecksumMismatch) {
+		if err := testkit.OpenStore(t, url).MigrateFrom(t.Context(), quiet, dir); !errors.Is(err, atlas.ErrChecksumMismatch) {
 			t.Errorf("it said %v", err)
 		}
 	})
@@ -228,7 +228,7 @@ func TestDB_Migrate_SumsDoNotFit(t *testing.T) {
 
 func TestDB_Migrate_FailedFileLeavesNothing(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
-		ctx, db := t.Context(), open(t, url)
+		ctx, db := t.Context(), testkit.OpenStore(t, url)
 		err := db.MigrateFrom(ctx, quiet, history(t, "1_one.sql", one, "2_two.sql", two+"\n\nCREATE TABLE ones (id integer);"))
 		if err == nil || !strings.Contains(err.Error(), "2_two.sql") || !strings.Contains(err.Error(), "line 4") {
 			t.Fatalf("it said %v", err)
@@ -246,7 +246,7 @@ func TestDB_Migrate_FailedFileLeavesNothing(t *testing.T) {
 
 func TestDB_Migrate_HalfApplied(t *testing.T) {
 	t.Parallel()
-	ctx, db := t.Context(), open(t, testkit.Postgres(t))
+	ctx, db := t.Context(), testkit.OpenStore(t, testkit.Postgres(t))
 	const noTx = "-- atlas:txmode none\n\n"
 	broken := history(t, "1_one.sql", one, "2_two.sql", noTx+two+"\nCREATE UNIQUE INDEX CONCURRENTLY again ON tows (id);\nDROP TABLE ones;")
 	mended := history(t, "1_one.sql", one, "2_two.sql", noTx+two+"\nCREATE UNIQUE INDEX CONCURRENTLY again ON twos (id);")
@@ -298,7 +298,7 @@ func TestDB_Migrate_ConcurrentIndexBesideOthers(t *testing.T) {
 	dir := history(t, files...)
 	var all sync.WaitGroup
 	for range 4 {
-		db := open(t, url)
+		db := testkit.OpenStore(t, url)
 		all.Go(func() {
 			if err := db.MigrateFrom(t.Context(), quiet, dir); err != nil {
 				t.Error(err)
@@ -311,7 +311,7 @@ func TestDB_Migrate_ConcurrentIndexBesideOthers(t *testing.T) {
 func TestDB_Migrate_LockInTheWay(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), testkit.Postgres(t)
-	db := open(t, url)
+	db := testkit.OpenStore(t, url)
 	if err := db.MigrateFrom(ctx, quiet, history(t, "1_one.sql", one)); err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func TestDB_Migrate_LockInTheWay(t *testing.T) {
 	err := db.InTx(ctx, func(tx context.Context) error {
 		run(t, tx, db, "LOCK TABLE ones IN ACCESS SHARE MODE")
 		done := make(chan error, 1)
-		other := open(t, url)
+		other := testkit.OpenStore(t, url)
 		go func() {
 			done <- other.MigrateFrom(ctx, log, history(t, "1_one.sql", one, "3_three.sql", three))
 		}()
@@ -339,7 +339,7 @@ func TestDB_Migrate_LockInTheWay(t *testing.T) {
 func TestDB_Migrate_GivesUpWaiting(t *testing.T) {
 	t.Parallel()
 	url := testkit.Postgres(t)
-	holder := open(t, url)
+	holder := testkit.OpenStore(t, url)
 	ctx, cancel := context.WithCancel(t.Context())
 	err := holder.InTx(t.Context(), func(tx context.Context) error {
 		run(t, tx, holder, "SELECT pg_advisory_xact_lock(x'736f756b6d696772'::bigint)")
@@ -348,7 +348,7 @@ func TestDB_Migrate_GivesUpWaiting(t *testing.T) {
 			<-said
 			cancel()
 		}()
-		if err := open(t, url).Migrate(ctx, log); !errors.Is(err, context.Canceled) {
+		if err := testkit.OpenStore(t, url).Migrate(ctx, log); !errors.Is(err, context.Canceled) {
 			t.Errorf("it said %v", err)
 		}
 		return nil
@@ -369,7 +369,7 @@ func TestDB_Migrate_Rebuild(t *testing.T) {
 			"INSERT INTO new_parents SELECT id FROM parents;\nDROP TABLE parents;\nALTER TABLE new_parents RENAME TO parents;\nPRAGMA foreign_keys = on;"
 		cascade = "DELETE FROM parents WHERE id = 2;"
 	)
-	ctx, db := t.Context(), open(t, filepath.Join(t.TempDir(), "souk.db"))
+	ctx, db := t.Context(), testkit.OpenStore(t, filepath.Join(t.TempDir(), "souk.db"))
 	losing := strings.Replace(rebuild, "FROM parents;", "FROM parents WHERE id = 1;", 1)
 	err := db.MigrateFrom(ctx, quiet, history(t, "1_start.sql", start, "2_rebuild.sql", losing))
 	if err == nil || !strings.Contains(err.Error(), "rows of children") {
@@ -402,7 +402,7 @@ func TestMigrations_SameTables(t *testing.T) {
 	}
 	var seen []string
 	for url, query := range lists {
-		db := open(t, url)
+		db := testkit.OpenStore(t, url)
 		if err := db.Migrate(t.Context(), quiet); err != nil {
 			t.Fatal(err)
 		}

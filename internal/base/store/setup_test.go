@@ -60,18 +60,7 @@ func onBoth(t *testing.T, test func(t *testing.T, url string)) {
 func withTables(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Helper()
 	t.Parallel()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		db := open(t, filepath.Join(t.TempDir(), "souk.db"))
-		if err := db.Migrate(t.Context(), quiet); err != nil {
-			t.Fatal(err)
-		}
-		test(t, db)
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		test(t, open(t, migratedPostgres(t)))
-	})
+	testkit.Engines(t, test)
 }
 
 // migratedPostgres makes a PostgreSQL database with Souk's tables.
@@ -86,16 +75,6 @@ func migratedPostgres(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return testkit.PostgresFrom(t, testkit.PostgresTemplate(t, string(sum), func(url string) error { return migrateAt(url, quiet) }))
-}
-
-func open(t *testing.T, url string) *store.DB {
-	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
 }
 
 // logged is a log that a test can read.

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -129,7 +130,7 @@ func TestDB_InTx_SwallowedInnerErrorEndsAll(t *testing.T) {
 
 func TestDB_InTx_OtherDatabaseIsApart(t *testing.T) {
 	withTables(t, func(t *testing.T, db *store.DB) {
-		other := open(t, filepath.Join(t.TempDir(), "other.db"))
+		other := testkit.OpenStore(t, filepath.Join(t.TempDir(), "other.db"))
 		if err := other.Migrate(t.Context(), quiet); err != nil {
 			t.Fatal(err)
 		}
@@ -290,7 +291,7 @@ func TestDB_Lock(t *testing.T) {
 
 func TestDB_Claim_PassesOverLocked(t *testing.T) {
 	t.Parallel()
-	ctx, db := t.Context(), open(t, migratedPostgres(t))
+	ctx, db := t.Context(), testkit.OpenStore(t, migratedPostgres(t))
 	for n := range int32(4) {
 		if err := addSandbox(ctx, db, n+1); err != nil {
 			t.Fatal(err)
@@ -319,7 +320,7 @@ func TestDB_Claim_PassesOverLocked(t *testing.T) {
 
 func TestDB_Claim_SQLite(t *testing.T) {
 	t.Parallel()
-	ctx, db := t.Context(), open(t, filepath.Join(t.TempDir(), "souk.db"))
+	ctx, db := t.Context(), testkit.OpenStore(t, filepath.Join(t.TempDir(), "souk.db"))
 	if err := db.Migrate(ctx, quiet); err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +337,7 @@ func TestDB_Claim_SQLite(t *testing.T) {
 // and run again.
 func TestDB_InTx_RunsAgainAfterDeadlock(t *testing.T) {
 	t.Parallel()
-	ctx, db := t.Context(), open(t, migratedPostgres(t))
+	ctx, db := t.Context(), testkit.OpenStore(t, migratedPostgres(t))
 	for n := range int32(2) {
 		if err := addSandbox(ctx, db, n+1); err != nil {
 			t.Fatal(err)
@@ -381,7 +382,7 @@ func TestDB_InTx_RunsAgainAfterDeadlock(t *testing.T) {
 func TestDB_InTx_RunsAgainAfterMigration(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), testkit.Postgres(t)
-	db, other := open(t, url), open(t, url)
+	db, other := testkit.OpenStore(t, url), testkit.OpenStore(t, url)
 	run(t, ctx, other, "CREATE TABLE coins (n integer)")
 	run(t, ctx, other, "INSERT INTO coins VALUES (7)")
 	read := func(ctx context.Context) (n int) {
@@ -425,7 +426,7 @@ func TestDB_InTx_RunsAgainAfterMigration(t *testing.T) {
 func TestDB_InTx_Gone(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), migratedPostgres(t)
-	db, killer := open(t, url), open(t, url)
+	db, killer := testkit.OpenStore(t, url), testkit.OpenStore(t, url)
 	err := db.InTx(ctx, func(tx context.Context) error {
 		run(t, ctx, killer, "SELECT pg_terminate_backend($1)", count(t, tx, db, "SELECT pg_backend_pid()"))
 		return addSandbox(tx, db, 1)
@@ -457,5 +458,48 @@ func TestOpen_Unreachable(t *testing.T) {
 	}
 	if _, err = store.Open(t.Context(), store.Options{URL: filepath.Join(t.TempDir(), "missing", "souk.db")}); err == nil {
 		t.Error("a folder that is not there was taken")
+	}
+}
+
+func TestDB_InSnapshot(t *testing.T) {
+	withTables(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		err := db.InSnapshot(ctx, func(snap context.Context) error {
+			if n := sandboxes(t, snap, db); n != 0 {
+				t.Errorf("at first there are %d", n)
+			}
+			if err := db.InTx(ctx, func(ctx context.Context) error { return addSandbox(ctx, db, 1) }); err != nil {
+				t.Error(err)
+			}
+			if n := sandboxes(t, snap, db); n != 0 {
+				t.Errorf("it sees %d that came later", n)
+			}
+			return nil
+		})
+		if err != nil || sandboxes(t, ctx, db) != 1 {
+			t.Errorf("%v; there are %d", err, sandboxes(t, ctx, db))
+		}
+		_ = db.InSnapshot(ctx, func(snap context.Context) error { return addSandbox(snap, db, 2) })
+		if n := sandboxes(t, ctx, db); n != 1 {
+			t.Errorf("a snapshot wrote: there are %d", n)
+		}
+	})
+}
+
+func TestOpen_SQLitePath(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a b?c#d%20e&_pragma=x.db")
+	for _, url := range []string{path, "sqlite:" + path} {
+		db := testkit.OpenStore(t, url)
+		run(t, t.Context(), db, "CREATE TABLE IF NOT EXISTS coins (n integer)")
+		if db.IsPostgres() || db.Engine() != "sqlite3" || db.Ping(t.Context()) != nil {
+			t.Errorf("%s opened %s", url, db.Engine())
+		}
+		if count(t, t.Context(), db, "PRAGMA foreign_keys") != 1 || count(t, t.Context(), db, "PRAGMA synchronous") != 2 {
+			t.Errorf("%s: its settings are gone", url)
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
 	}
 }

@@ -20,6 +20,11 @@ const (
 	TopicRelease   = "order.release" // the merchant must hear that the order is off
 )
 
+// Topics lists the events that merchants may hear of.
+func Topics() []string {
+	return []string{TopicPaid, TopicDeclined, TopicCancelled, TopicExpired, TopicRefunded}
+}
+
 // Changed tells that an order reached a state. Version 1.
 type Changed struct {
 	Version     int32  `json:"version"` // of the order

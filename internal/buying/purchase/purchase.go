@@ -98,6 +98,20 @@ type Order struct {
 	UpdatedAt       time.Time
 }
 
+// MerchantReference is the merchant's own name for the order; nil until it gave
+// one.
+func (o Order) MerchantReference() *string { return optional(o.Reference) }
+
+// DeclinedBecause is why the merchant declined; nil when it did not, or did not
+// say.
+func (o Order) DeclinedBecause() *string { return optional(o.DeclineReason) }
+
+// Words say more about an event; nil when there is no more to say.
+func (e Event) Words() *string { return optional(e.Detail) }
+
+// OrderPosition is where an order stands in a list.
+func OrderPosition(o Order) []byte { return o.ID[:] }
+
 // UnitPrice is the price of one.
 func (o Order) UnitPrice() money.Amount {
 	return money.Amount{Minor: o.UnitMinor, Currency: o.Currency}
@@ -146,8 +160,17 @@ type Refund struct {
 	CreatedAt  time.Time
 }
 
+// RefundPosition is where a refund stands in a list.
+func RefundPosition(r Refund) []byte { return r.ID[:] }
+
 // Kinds of transfers.
 const (
 	transferPurchase = "PURCHASE"
 	transferRefund   = "REFUND"
 )
+
+// GlobalID is how the outside names it.
+func (o Order) GlobalID() string { return id.Global("Order", o.ID) }
+
+// GlobalID is how the outside names it.
+func (r Refund) GlobalID() string { return id.Global("Refund", r.ID) }

@@ -5,15 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/soukhq/souk/internal/base/clock"
+	"github.com/soukhq/souk/internal/base/errs"
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/jose"
+	"github.com/soukhq/souk/internal/base/keys"
 	"github.com/soukhq/souk/internal/base/mode"
 	"github.com/soukhq/souk/internal/base/money"
 	"github.com/soukhq/souk/internal/base/outbound"
+	"github.com/soukhq/souk/internal/core/merchant"
 )
 
 // Types of the tokens that Souk and product servers exchange.
@@ -28,28 +30,29 @@ const (
 	messageSkew = time.Minute
 )
 
+// What a product server's answers mean (RFC 9110 §15.3).
+const (
+	statusOK       = 200 // here is the answer
+	statusAccepted = 202 // the answer will come by itself
+)
+
 // maxAnswer bounds what a product server may answer.
 const maxAnswer = 64 << 10
 
-// Contact is how to reach a merchant's product server.
-type Contact struct {
-	Endpoint   string
-	Encryption *jose.Key // what is for its eyes is encrypted to this
-}
-
-// Directory knows merchants' contacts and keys.
+// Directory knows merchants, their product servers and keys.
 type Directory interface {
-	Contact(ctx context.Context, merchantID id.ID) (Contact, error)
-	// SigningKeys gives the keys among which is the one that a token names.
-	SigningKeys(ctx context.Context, merchantID id.ID, kid string) (*jose.KeySet, error)
+	Get(ctx context.Context, merchantID id.ID) (merchant.Merchant, error)
+	EncryptionKey(ctx context.Context, merchantID id.ID) (*jose.Key, error)
+	// Verify checks what a merchant has signed, with the merchant's keys.
+	Verify(ctx context.Context, merchantID id.ID, u *jose.Untrusted, o jose.VerifyOptions) (*jose.Token, error)
 	// Pseudonym is a buyer's name for one merchant alone.
 	Pseudonym(buyer, merchantID id.ID) string
 }
 
 // Keys are Souk's own.
 type Keys interface {
-	OrderKey(ctx context.Context) (*jose.Key, error)
-	Decryption(ctx context.Context) (*jose.KeySet, error)
+	Signer(ctx context.Context, p keys.Purpose) (*jose.Key, error)
+	Decrypters(ctx context.Context) (*jose.KeySet, error)
 }
 
 // Server speaks to product servers: JWS inside JWE (RFC 7519 §5.2), by HTTP POST
@@ -60,11 +63,6 @@ type Server struct {
 	Client    *outbound.Client
 	Directory Directory
 	Keys      Keys
-}
-
-type wireMoney struct {
-	AmountMinor json.Number    `json:"amountMinor"`
-	Currency    money.Currency `json:"currency"`
 }
 
 // orderMessage is what a product server reads. Version 1.
@@ -84,8 +82,8 @@ type wireOrder struct {
 	SKU       string     `json:"sku"`
 	Name      string     `json:"name"`
 	Quantity  int64      `json:"quantity"`
-	UnitPrice wireMoney  `json:"unitPrice"`
-	Total     wireMoney  `json:"total"`
+	UnitPrice money.Wire `json:"unitPrice"`
+	Total     money.Wire `json:"total"`
 	CreatedAt time.Time  `json:"createdAt"`
 	ConfirmBy *time.Time `json:"confirmBy,omitempty"`
 	Mode      string     `json:"mode"` // "live" or "sandbox"
@@ -93,11 +91,11 @@ type wireOrder struct {
 
 // answerMessage is what a product server answers. Version 1.
 type answerMessage struct {
-	OrderID   string    `json:"orderId"`
-	Decision  string    `json:"decision"`
-	Total     wireMoney `json:"total"`
-	Reference string    `json:"reference"`
-	Reason    string    `json:"reason"`
+	OrderID   string     `json:"orderId"`
+	Decision  string     `json:"decision"`
+	Total     money.Wire `json:"total"`
+	Reference string     `json:"reference"`
+	Reason    string     `json:"reason"`
 }
 
 // Confirm asks an order's merchant to confirm it.
@@ -107,9 +105,9 @@ func (s *Server) Confirm(ctx context.Context, o Order) (Answer, error) {
 		return Answer{}, err
 	}
 	switch resp.Status {
-	case http.StatusAccepted:
+	case statusAccepted:
 		return Answer{MerchantID: o.MerchantID, OrderID: o.ID, Later: true}, nil
-	case http.StatusOK:
+	case statusOK:
 		a, err := s.ReadAnswer(ctx, string(resp.Body))
 		if err == nil {
 			err = a.fits(o)
@@ -125,18 +123,22 @@ func (s *Server) Release(ctx context.Context, o Order) error {
 	if err != nil {
 		return err
 	}
-	if resp.Status/100 != 2 && resp.Status != http.StatusGone {
+	if resp.Status/100 != 2 {
 		return fmt.Errorf("product server answered %d", resp.Status)
 	}
 	return nil
 }
 
 func (s *Server) send(ctx context.Context, typ string, o Order) (outbound.Response, error) {
-	to, err := s.Directory.Contact(ctx, o.MerchantID)
+	to, err := s.Directory.Get(ctx, o.MerchantID)
 	if err != nil {
 		return outbound.Response{}, err
 	}
-	key, err := s.Keys.OrderKey(ctx)
+	encryption, err := s.Directory.EncryptionKey(ctx, o.MerchantID)
+	if err != nil {
+		return outbound.Response{}, err
+	}
+	key, err := s.Keys.Signer(ctx, keys.Order)
 	if err != nil {
 		return outbound.Response{}, err
 	}
@@ -144,13 +146,13 @@ func (s *Server) send(ctx context.Context, typ string, o Order) (outbound.Respon
 	if err != nil {
 		return outbound.Response{}, fmt.Errorf("write order message: %w", err)
 	}
-	body, err := jose.EncryptSigned(payload, key, typOrder, to.Encryption)
+	body, err := jose.EncryptSigned(payload, key, typOrder, encryption)
 	if err != nil {
 		return outbound.Response{}, fmt.Errorf("seal order message: %w", err)
 	}
 	return s.Client.Do(ctx, outbound.Request{
-		Method: http.MethodPost, URL: to.Endpoint, Body: []byte(body), ContentType: "application/jose",
-		Header: http.Header{"Accept": {"application/jose"}}, MaxResponse: maxAnswer, Party: o.MerchantID.String(),
+		Method: "POST", URL: to.EndpointURL, Body: []byte(body), ContentType: "application/jose",
+		Header: map[string][]string{"Accept": {"application/jose"}}, MaxResponse: maxAnswer, Party: o.MerchantID.String(),
 	})
 }
 
@@ -165,15 +167,11 @@ func (s *Server) message(typ string, o Order) orderMessage {
 		Issuer: s.Issuer, Audience: id.Global("Merchant", o.MerchantID), ID: id.New().String(), Type: typ,
 		IssuedAt: now.Unix(), Expires: now.Add(messageLife).Unix(),
 		Order: wireOrder{
-			ID: id.Global("Order", o.ID), SKU: o.SKU, Name: o.Name, Quantity: o.Quantity, UnitPrice: toWire(o.UnitPrice()), Total: toWire(o.Total()),
+			ID: id.Global("Order", o.ID), SKU: o.SKU, Name: o.Name, Quantity: o.Quantity, UnitPrice: o.UnitPrice().ToWire(), Total: o.Total().ToWire(),
 			CreatedAt: o.CreatedAt, ConfirmBy: o.ConfirmBy, Mode: kind,
 		},
 		Buyer: s.Directory.Pseudonym(o.BuyerID, o.MerchantID),
 	}
-}
-
-func toWire(a money.Amount) wireMoney {
-	return wireMoney{AmountMinor: json.Number(fmt.Sprint(a.Minor)), Currency: a.Currency}
 }
 
 // ReadAnswer opens an answer, finds out whose it is, and verifies it with that
@@ -183,11 +181,11 @@ func (s *Server) ReadAnswer(ctx context.Context, token string) (Answer, error) {
 	if len(token) > maxAnswer {
 		return Answer{}, ErrAnswer
 	}
-	keys, err := s.Keys.Decryption(ctx)
+	own, err := s.Keys.Decrypters(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
-	u, err := jose.DecryptParse(token, jose.DecryptOptions{Keys: keys})
+	u, err := jose.DecryptParse(token, jose.DecryptOptions{Keys: own})
 	if err != nil {
 		return Answer{}, ErrAnswer.Because(err)
 	}
@@ -195,14 +193,13 @@ func (s *Server) ReadAnswer(ctx context.Context, token string) (Answer, error) {
 	if err != nil || typ != "Merchant" {
 		return Answer{}, ErrAnswer.Because(errors.Join(errors.New("the issuer is no merchant"), err))
 	}
-	signing, err := s.Directory.SigningKeys(ctx, merchantID, u.Header.KeyID)
-	if err != nil {
-		return Answer{}, ErrAnswer.Because(err)
-	}
-	t, err := u.Verify(jose.VerifyOptions{
-		Keys: signing, Typ: typAnswer, Issuer: u.Claims.Issuer, Audience: s.Issuer,
+	t, err := s.Directory.Verify(ctx, merchantID, u, jose.VerifyOptions{
+		Typ: typAnswer, Issuer: u.Claims.Issuer, Audience: s.Issuer,
 		Now: s.Clock.Now(mode.Live), Leeway: messageSkew, MaxLifetime: messageLife + messageSkew,
 	})
+	if errs.KindOf(err) == errs.Unavailable {
+		return Answer{}, err
+	}
 	if err != nil {
 		return Answer{}, ErrAnswer.Because(err)
 	}
@@ -224,11 +221,7 @@ func readAnswer(merchantID id.ID, t *jose.Token) (Answer, error) {
 	a := Answer{MerchantID: merchantID, OrderID: orderID, Reference: m.Reference, Reason: m.Reason}
 	switch m.Decision {
 	case "CONFIRMED":
-		minor, err := m.Total.AmountMinor.Int64()
-		if err != nil {
-			return Answer{}, ErrAnswer.Because(err)
-		}
-		a.Confirmed, a.Total = true, money.Amount{Minor: minor, Currency: m.Total.Currency}
+		a.Confirmed, a.Total = true, m.Total.Amount()
 	case "DECLINED":
 	default:
 		return Answer{}, ErrAnswer.Because(fmt.Errorf("unknown decision %q", m.Decision))

@@ -32,7 +32,7 @@ type Offer struct {
 	Confirmed bool
 }
 
-// Cards verifies product cards.
+// Cards verifies product cards. [Market] does.
 type Cards interface {
 	// Offer refuses with CARD_INVALID, CARD_EXPIRED, CARD_STALE and
 	// MERCHANT_SUSPENDED.
@@ -53,7 +53,7 @@ type Sources interface {
 
 // Conversations knows who talks where.
 type Conversations interface {
-	IsMember(ctx context.Context, conversationID, userID id.ID) (bool, error)
+	IsMember(ctx context.Context, v auth.Viewer, conversationID id.ID) (bool, error)
 }
 
 // Config says how long things may take.
@@ -183,7 +183,7 @@ func (s *Service) prepare(ctx context.Context, v auth.Viewer, in CreateInput) (o
 		return o, false, ErrCurrency
 	}
 	if in.Conversation != nil {
-		member, err := s.Conversations.IsMember(ctx, *in.Conversation, v.UserID)
+		member, err := s.Conversations.IsMember(ctx, v, *in.Conversation)
 		if err != nil {
 			return o, false, err
 		}

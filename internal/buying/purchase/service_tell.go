@@ -48,18 +48,18 @@ type Tellers interface {
 
 // noticeData is the data of a webhook about an order. Version 1.
 type noticeData struct {
-	OrderID   string     `json:"orderId"`
-	State     State      `json:"state"`
-	SKU       string     `json:"sku"`
-	Quantity  int64      `json:"quantity"`
-	Total     wireMoney  `json:"total"`
-	Refunded  wireMoney  `json:"refunded"`
-	RefundID  string     `json:"refundId,omitempty"`
-	Amount    *wireMoney `json:"amount,omitempty"` // what this event moved
-	Reference string     `json:"reference,omitempty"`
-	Reason    string     `json:"reason,omitempty"`
-	Buyer     string     `json:"buyer"`
-	Mode      string     `json:"mode"`
+	OrderID   string      `json:"orderId"`
+	State     State       `json:"state"`
+	SKU       string      `json:"sku"`
+	Quantity  int64       `json:"quantity"`
+	Total     money.Wire  `json:"total"`
+	Refunded  money.Wire  `json:"refunded"`
+	RefundID  string      `json:"refundId,omitempty"`
+	Amount    *money.Wire `json:"amount,omitempty"` // what this event moved
+	Reference string      `json:"reference,omitempty"`
+	Reason    string      `json:"reason,omitempty"`
+	Buyer     string      `json:"buyer"`
+	Mode      string      `json:"mode"`
 }
 
 // Tell tells buyer and merchant what an event says: a receipt in the chat, an
@@ -115,14 +115,14 @@ func receipt(o Order, c Changed, e outbox.Event) Receipt {
 func (s *Service) notice(o Order, c Changed, e outbox.Event) (Notice, error) {
 	d := noticeData{
 		OrderID: id.Global("Order", o.ID), State: c.State, SKU: o.SKU, Quantity: o.Quantity,
-		Total: toWire(o.Total()), Refunded: toWire(o.Refunded()), Reference: o.Reference, Reason: c.Reason,
+		Total: o.Total().ToWire(), Refunded: o.Refunded().ToWire(), Reference: o.Reference, Reason: c.Reason,
 		Buyer: s.Tellers.Pseudonym(o.BuyerID, o.MerchantID), Mode: "live",
 	}
 	if !o.Mode.IsLive() {
 		d.Mode = "sandbox"
 	}
 	if c.AmountMinor != 0 {
-		a := toWire(money.Amount{Minor: c.AmountMinor, Currency: o.Currency})
+		a := money.Amount{Minor: c.AmountMinor, Currency: o.Currency}.ToWire()
 		d.Amount = &a
 	}
 	if c.RefundID != nil {

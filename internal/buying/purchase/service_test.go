@@ -66,7 +66,7 @@ func (b *testBundle) Source(_ context.Context, user, source id.ID) (purchase.Sou
 	return purchase.Source{Account: b.wallet, Currency: money.EUR}, nil
 }
 
-func (b *testBundle) IsMember(context.Context, id.ID, id.ID) (bool, error) { return true, nil }
+func (b *testBundle) IsMember(context.Context, auth.Viewer, id.ID) (bool, error) { return true, nil }
 
 // fakeMerchant is a product server whose behaviour tests choose.
 type fakeMerchant struct {

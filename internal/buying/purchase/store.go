@@ -99,6 +99,18 @@ func (s *Service) list(ctx context.Context, v auth.Viewer, states []State, sl pa
 	return fromRows(rows)
 }
 
+func (s *Service) allOf(ctx context.Context, buyer id.ID) ([]Order, error) {
+	rows, err := s.DB.Client(ctx).Order.Query().Where(order.BuyerID(buyer)).Order(ent.Asc(order.FieldID)).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read orders: %w", err)
+	}
+	return fromRows(rows)
+}
+
+func (s *Service) waiting(ctx context.Context, buyer id.ID) (bool, error) {
+	return s.DB.Client(ctx).Order.Query().Where(order.BuyerID(buyer), order.StateEQ(order.StateAUTHORISED)).Exist(ctx)
+}
+
 func (s *Service) listRefunds(ctx context.Context, orderID id.ID, sl page.Slice) ([]Refund, error) {
 	q := s.DB.Client(ctx).Refund.Query().Where(entrefund.OrderID(orderID)).Limit(sl.Limit + 1)
 	if p := store.Position(sl.After); p != id.Nil {

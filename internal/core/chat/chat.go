@@ -183,3 +183,9 @@ func checkKey(key string) error {
 	}
 	return nil
 }
+
+// GlobalID is how the outside names it.
+func (c Conversation) GlobalID() string { return id.Global("Conversation", c.ID) }
+
+// GlobalID is how the outside names it.
+func (m Message) GlobalID() string { return id.Global("Message", m.ID) }

@@ -111,14 +111,9 @@ const exportBatch = 500
 // eachMessageOf reads a user's messages, conversation by conversation, until fn
 // says that it is enough.
 func (s *Service) eachMessageOf(ctx context.Context, userID id.ID, fn func(exportedMessage) bool) error {
-	q := s.db.Client(ctx).Message.Query().Where(concerning(userID)).
-		Order(ent.Asc(message.FieldConversationID, message.FieldSeq)).Limit(exportBatch)
-	for after := (func(*ent.MessageQuery) *ent.MessageQuery)(nil); ; {
-		next := q.Clone()
-		if after != nil {
-			next = after(next)
-		}
-		rows, err := next.All(ctx)
+	in, seq := id.Nil, int64(0)
+	for {
+		rows, err := s.messagesOf(ctx, userID, in, seq)
 		if err != nil {
 			return err
 		}
@@ -131,13 +126,18 @@ func (s *Service) eachMessageOf(ctx context.Context, userID id.ID, fn func(expor
 			return nil
 		}
 		last := rows[len(rows)-1]
-		after = func(q *ent.MessageQuery) *ent.MessageQuery {
-			return q.Where(message.Or(
-				message.ConversationIDGT(last.ConversationID),
-				message.And(message.ConversationID(last.ConversationID), message.SeqGT(last.Seq)),
-			))
-		}
+		in, seq = last.ConversationID, last.Seq
 	}
+}
+
+// messagesOf reads those after a message of a conversation.
+func (s *Service) messagesOf(ctx context.Context, userID, in id.ID, seq int64) ([]*ent.Message, error) {
+	return s.db.Client(ctx).Message.Query().
+		Where(concerning(userID), message.Or(
+			message.ConversationIDGT(in),
+			message.And(message.ConversationID(in), message.SeqGT(seq)),
+		)).
+		Order(ent.Asc(message.FieldConversationID, message.FieldSeq)).Limit(exportBatch).All(ctx)
 }
 
 func exportFromRow(r *ent.Message) exportedMessage {

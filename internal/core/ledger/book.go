@@ -130,6 +130,9 @@ func (b *Batch) Transfer(t Transfer) (Transfer, error) {
 	if to.Balance, err = money.Add(to.Balance, t.Amount); err != nil {
 		return t, ErrAmount.Because(err)
 	}
+	if !from.fits() {
+		return t, ErrAmount
+	}
 	if t.ID == id.Nil {
 		t.ID = id.New()
 	}
@@ -154,7 +157,9 @@ func (b *Batch) Hold(h Hold) (Hold, error) {
 	if acc.Available() < h.Amount {
 		return h, ErrInsufficientFunds
 	}
-	acc.Held += h.Amount
+	if acc.Held, err = money.Add(acc.Held, h.Amount); err != nil || !acc.fits() {
+		return h, ErrAmount.Because(err)
+	}
 	b.accounts.Set(acc.ID, acc)
 	if h.ID == id.Nil {
 		h.ID = id.New()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -55,8 +56,8 @@ type pending struct {
 }
 
 // NewExecutor starts an executor. Books are locked and written in the order in
-// which they are given, after the ledger's own tables; every process must give
-// them in the same order. Close stops it.
+// which they are given, before holds and accounts; every process must give them
+// in the same order. Close stops it.
 func NewExecutor(db *store.DB, c clock.Clock, ob *outbox.Outbox, log *slog.Logger, books ...Book) *Executor {
 	x := &Executor{
 		db: db, log: log, outbox: ob, books: books, batch: newBatch(c),
@@ -183,7 +184,7 @@ func (x *Executor) persist(batch []*pending) error {
 // commitTimeout bounds one run of a batch, so that a hung connection is given up.
 const commitTimeout = 12 * time.Second
 
-func (x *Executor) commit(batch []*pending) error {
+func (x *Executor) commit(batch []*pending) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
 	p, err := x.db.Begin(ctx)
@@ -191,6 +192,12 @@ func (x *Executor) commit(batch []*pending) error {
 		return err
 	}
 	defer p.End()
+	defer func() {
+		// A command that cannot say what it wants must not take the process along.
+		if r := recover(); r != nil {
+			err = panicked(r)
+		}
+	}()
 
 	x.batch.reset()
 	for _, b := range x.books {
@@ -207,8 +214,8 @@ func (x *Executor) commit(batch []*pending) error {
 	return p.Commit(ctx)
 }
 
-// lock queues the reads of a batch: the keys that are known, and the rows that
-// its commands want, tables and rows in one fixed order for every process.
+// lock queues the reads of a batch: the rows that its commands want, tables and
+// rows in one fixed order for every process, and the keys that are known.
 func (x *Executor) lock(p *store.Pipe, batch []*pending) {
 	for _, c := range batch {
 		if c.key.ID != id.Nil {
@@ -216,11 +223,13 @@ func (x *Executor) lock(p *store.Pipe, batch []*pending) {
 		}
 		c.cmd.Want(x.batch)
 	}
-	x.batch.readKeys(p)
 	for _, b := range x.books {
 		b.Lock(p)
 	}
 	x.batch.lock(p)
+	// Last, so that what another process committed while the locks were waited for
+	// is known. Processes that share no row meet at the unique key.
+	x.batch.readKeys(p)
 }
 
 // decide lets the commands decide one after another. It tells whether there is
@@ -265,7 +274,7 @@ func (x *Executor) decideOne(cmd Command) (result []byte, err error) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("panic in %T: %v", cmd, r)
+			err = fmt.Errorf("%T: %w", cmd, panicked(r))
 		}
 		if err != nil {
 			x.batch.rollback()
@@ -280,3 +289,5 @@ func (x *Executor) decideOne(cmd Command) (result []byte, err error) {
 	}
 	return result, err
 }
+
+func panicked(r any) error { return fmt.Errorf("panic: %v\n%s", r, debug.Stack()) }

@@ -68,10 +68,18 @@ type Account struct {
 
 // Available is what may still be held or taken.
 func (a Account) Available() int64 {
-	if a.Floor == NoFloor {
+	free := a.Balance - a.Held
+	if a.Floor == NoFloor || a.Floor < 0 && free > math.MaxInt64+a.Floor {
 		return math.MaxInt64
 	}
-	return a.Balance - a.Held - a.Floor
+	return free - a.Floor
+}
+
+// fits tells whether balance less holds fits 64 bits, in which the database
+// counts, too. Only an account without a floor can come that far.
+func (a Account) fits() bool {
+	_, err := money.Add(a.Balance, -a.Held)
+	return err == nil
 }
 
 // Currency is the account's currency.

@@ -3,11 +3,11 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/soukhq/souk/internal/base/clock"
-	"github.com/soukhq/souk/internal/base/errs"
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/mode"
 	"github.com/soukhq/souk/internal/base/money"
@@ -43,17 +43,17 @@ func (s *Service) Open(ctx context.Context, n NewAccount) (AccountID, error) {
 		return 0, ErrCrossed
 	}
 	var out AccountID
-	err := s.db.InTx(ctx, func(ctx context.Context) error {
-		a, err := s.find(ctx, n)
-		if err == nil {
-			out = a
-			return nil
-		}
-		if errs.KindOf(err) != errs.NotFound {
+	err := s.db.InTx(ctx, func(ctx context.Context) (err error) {
+		if out, err = s.find(ctx, n); !errors.Is(err, ErrAccountUnknown) {
 			return err
 		}
 		number, err := s.db.NextNumber(ctx, "account")
 		if err != nil {
+			return err
+		}
+		// Until this transaction ends the counter keeps others waiting, and what
+		// they opened before can be seen now.
+		if out, err = s.find(ctx, n); !errors.Is(err, ErrAccountUnknown) {
 			return err
 		}
 		out = NewAccountID(number, n.Mode, n.Currency)

@@ -57,6 +57,11 @@ var rules = []struct{ name, query, say string }{
 		"%d transfers name an unknown account (expected %d)",
 	},
 	{
+		"holds name accounts that exist",
+		`SELECT account_id, COUNT(*), 0 FROM holds h WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = h.account_id) GROUP BY account_id LIMIT $1`,
+		"%d holds are of an unknown account (expected %d)",
+	},
+	{
 		"transfers stay in one mode and currency",
 		`SELECT 0, COUNT(*), 0 FROM transfers WHERE (debit_account_id & 1073741823) <> (credit_account_id & 1073741823) HAVING COUNT(*) > 0 LIMIT $1`,
 		"%d transfers cross (expected %d)",

@@ -2,6 +2,7 @@ package merchant
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -54,7 +55,7 @@ func (l *batcher[K, V]) join(key K) (b *batch[K, V], first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if b = l.gather; b == nil || len(b.keys) >= batchMax {
-		b = &batch[K, V]{keys: map[K]struct{}{}, done: make(chan struct{})}
+		b = &batch[K, V]{keys: map[K]struct{}{}, done: make(chan struct{}), err: errors.New("batch was not read")}
 		l.gather, first = b, true
 	}
 	b.keys[key] = struct{}{}

@@ -1,8 +1,6 @@
 package merchant
 
 import (
-	"errors"
-	"strconv"
 	"time"
 
 	"github.com/soukhq/souk/internal/base/auth"
@@ -52,30 +50,10 @@ const (
 
 // cardClaims is what a card says beside the registered claims.
 type cardClaims struct {
-	SKU   string `json:"sku"`
-	Name  string `json:"name"`
-	Price struct {
-		AmountMinor minor  `json:"amountMinor"`
-		Currency    string `json:"currency"`
-	} `json:"price"`
+	SKU     string       `json:"sku"`
+	Name    string       `json:"name"`
+	Price   money.Wire   `json:"price"`
 	Confirm Confirmation `json:"confirm"`
-}
-
-// minor is an amount as a whole number, or as the text of one, which is how the
-// API writes it for languages whose numbers are floats.
-type minor int64
-
-// UnmarshalJSON reads either form.
-func (m *minor) UnmarshalJSON(b []byte) error {
-	if len(b) > 1 && b[0] == '"' {
-		b = b[1 : len(b)-1]
-	}
-	n, err := strconv.ParseInt(string(b), 10, 64)
-	if err != nil || strconv.FormatInt(n, 10) != string(b) { // one value, one text
-		return errors.New("no whole number of minor units")
-	}
-	*m = minor(n)
-	return nil
 }
 
 // merchantOf reads whose card this claims to be.
@@ -93,14 +71,13 @@ func readCard(merchantID id.ID, t *jose.Token) (Card, error) {
 	if err := t.Decode(&own); err != nil {
 		return Card{}, ErrCardInvalid.Because(err)
 	}
-	currency, err := money.ParseCurrency(own.Price.Currency)
-	if err != nil {
-		return Card{}, ErrCardInvalid.Because(err)
-	}
 	c := Card{
 		MerchantID: merchantID, SKU: own.SKU, Name: own.Name,
-		Price:    money.Amount{Minor: int64(own.Price.AmountMinor), Currency: currency},
+		Price:    own.Price.Amount(),
 		IssuedAt: t.Claims.IssuedAt, ExpiresAt: t.Claims.ExpiresAt, Confirm: own.Confirm,
+	}
+	if c.Confirm == "" {
+		c.Confirm = ConfirmServer // asking is always right
 	}
 	return c, c.validate()
 }
@@ -108,7 +85,7 @@ func readCard(merchantID id.ID, t *jose.Token) (Card, error) {
 func (c Card) validate() error {
 	name, ok := text.Line(c.Name, nameMax)
 	switch {
-	case !ok || name != c.Name, !goodSKU(c.SKU), c.Price.Minor <= 0,
+	case !ok || name != c.Name, !goodSKU(c.SKU), c.Price.Minor <= 0, !c.Price.Currency.Known(),
 		c.IssuedAt.IsZero(), c.ExpiresAt.IsZero(),
 		c.Confirm != ConfirmServer && c.Confirm != ConfirmCard:
 		return ErrCardInvalid

@@ -73,8 +73,8 @@ type heldKeys struct {
 	fetchedAt  time.Time
 }
 
-// behind tells whether the merchant's row knows of a newer set. A row that was
-// read earlier than the set says nothing.
-func (h *heldKeys) behind(m Merchant) bool {
-	return m.UpdatedAt.After(h.updatedAt) || m.keysFetchedAt.After(h.fetchedAt)
+// before tells whether the set is older than the one of a row that was changed
+// and whose keys were fetched at these times.
+func (h *heldKeys) before(updatedAt, fetchedAt time.Time) bool {
+	return updatedAt.After(h.updatedAt) || updatedAt.Equal(h.updatedAt) && fetchedAt.After(h.fetchedAt)
 }

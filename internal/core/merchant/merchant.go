@@ -80,7 +80,7 @@ type Change struct {
 	JWKS        *string // replaces a URL
 }
 
-// keysChange gives what a change says of the keys; both are empty if nothing.
+// keys gives what a change says of the keys; both are empty if nothing.
 func (c Change) keys() (url, value string, err error) {
 	if c.JWKSURL != nil && c.JWKS != nil {
 		return "", "", ErrKeys.In("jwks")
@@ -110,6 +110,8 @@ type Offer struct {
 	Stock       *int64
 }
 
+func cleanName(name string) (string, bool) { return text.Line(name, nameMax) }
+
 // The longest texts, in characters.
 const (
 	nameMax        = 200
@@ -128,7 +130,7 @@ func (o Offer) clean() (Offer, error) {
 	case o.Stock != nil && *o.Stock < 0:
 		return Offer{}, ErrStock
 	}
-	if o.Name, ok = text.Line(o.Name, nameMax); !ok {
+	if o.Name, ok = cleanName(o.Name); !ok {
 		return Offer{}, ErrText.In("name")
 	}
 	if o.Description == "" {
@@ -156,3 +158,9 @@ func pseudonymOf(secret []byte, userID, merchantID id.ID) string {
 	mac.Write(merchantID[:])
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
+
+// GlobalID is how the outside names it.
+func (m Merchant) GlobalID() string { return id.Global("Merchant", m.ID) }
+
+// GlobalID is how the outside names it.
+func (p Product) GlobalID() string { return id.Global("Product", p.ID) }

@@ -55,3 +55,6 @@ func readKey(jwk string) (canonical json.RawMessage, thumbprint string, err erro
 	}
 	return canonical, k.Thumbprint(), nil
 }
+
+// GlobalID is how the outside names it.
+func (d Device) GlobalID() string { return id.Global("Device", d.ID) }

@@ -8,6 +8,8 @@ import (
 	"github.com/soukhq/souk/internal/base/mode"
 )
 
+var _ auth.Directory = (*Service)(nil)
+
 // ResolveUser finds the user whom a token names.
 //
 // Refusals: USER_NOT_FOUND.

@@ -89,3 +89,6 @@ type Contact struct {
 
 // ContactPosition is where a contact stands in its user's list.
 func ContactPosition(c Contact) []byte { return c.ID[:] }
+
+// GlobalID is how the outside names it.
+func (u User) GlobalID() string { return id.Global("User", u.ID) }

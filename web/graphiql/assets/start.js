@@ -4,6 +4,7 @@
 (function () {
   const root = document.getElementById("graphiql");
   const endpoint = root.dataset.endpoint;
+  window.__webpack_nonce__ = root.dataset.nonce; // marks the one style that GraphiQL adds by itself
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
   // The server answers a query as JSON and a subscription as an event stream.
@@ -54,10 +55,9 @@
 
   const props = {
     fetcher,
-    defaultQuery: "# The explorer of Souk's API. Put a token into the headers below.\n{\n  viewer {\n    mode\n  }\n}\n",
-    defaultHeaders: JSON.stringify({ Authorization: "Bearer " + (token || "…") }, null, 2),
+    defaultQuery: "# Souk's API. A token goes into the headers below:\n# { \"Authorization\": \"Bearer …\" }\n{\n  viewer {\n    mode\n  }\n}\n",
     defaultEditorToolsVisibility: "headers",
   };
-  if (token) props.initialHeaders = props.defaultHeaders;
+  if (token) props.defaultHeaders = JSON.stringify({ Authorization: "Bearer " + token }, null, 2);
   ReactDOM.createRoot(root).render(React.createElement(GraphiQL, props));
 })();

@@ -1,30 +1,28 @@
--- Create "messages" table
-CREATE TABLE "messages" (
+-- Create "refunds" table
+CREATE TABLE "refunds" (
   "id" uuid NOT NULL,
   "mode" integer NOT NULL,
-  "conversation_id" uuid NOT NULL,
-  "seq" bigint NOT NULL,
-  "sender_id" uuid NULL,
-  "only_for_id" uuid NULL,
-  "text" character varying NOT NULL,
-  "card_type" character varying NOT NULL DEFAULT 'NONE',
-  "card" jsonb NULL,
+  "order_id" uuid NOT NULL,
+  "transfer_id" uuid NOT NULL,
+  "amount_minor" bigint NOT NULL,
+  "currency" character varying(3) NOT NULL,
+  "reason" character varying NOT NULL DEFAULT '',
   "created_at" timestamptz NOT NULL,
-  PRIMARY KEY ("id")
+  PRIMARY KEY ("id"),
+  CONSTRAINT "refunds_amount_positive" CHECK (amount_minor > 0)
 );
--- Create index "message_conversation_id_seq" to table: "messages"
-CREATE UNIQUE INDEX "message_conversation_id_seq" ON "messages" ("conversation_id", "seq");
--- Create "trusted_documents" table
-CREATE TABLE "trusted_documents" (
+-- Create index "refund_order_id_id" to table: "refunds"
+CREATE INDEX "refund_order_id_id" ON "refunds" ("order_id", "id");
+-- Create "revoked_tokens" table
+CREATE TABLE "revoked_tokens" (
   "id" uuid NOT NULL,
-  "client" character varying NOT NULL,
-  "document_id" character varying NOT NULL,
-  "document" text NOT NULL,
+  "mode" integer NOT NULL,
+  "expires_at" timestamptz NOT NULL,
   "created_at" timestamptz NOT NULL,
   PRIMARY KEY ("id")
 );
--- Create index "trusteddocument_client_document_id" to table: "trusted_documents"
-CREATE UNIQUE INDEX "trusteddocument_client_document_id" ON "trusted_documents" ("client", "document_id");
+-- Create index "revokedtoken_expires_at" to table: "revoked_tokens"
+CREATE INDEX "revokedtoken_expires_at" ON "revoked_tokens" ("expires_at");
 -- Create "contacts" table
 CREATE TABLE "contacts" (
   "id" uuid NOT NULL,
@@ -54,25 +52,12 @@ CREATE TABLE "users" (
 );
 -- Create index "user_mode_issuer_external_id" to table: "users"
 CREATE UNIQUE INDEX "user_mode_issuer_external_id" ON "users" ("mode", "issuer", "external_id");
--- Create "accounts" table
-CREATE TABLE "accounts" (
-  "id" bigint NOT NULL,
-  "mode" integer NOT NULL,
-  "currency" character varying(3) NOT NULL,
-  "owner_kind" character varying NOT NULL,
-  "owner_id" uuid NOT NULL,
-  "kind" character varying NOT NULL,
-  "balance_minor" bigint NOT NULL DEFAULT 0,
-  "held_minor" bigint NOT NULL DEFAULT 0,
-  "floor_minor" bigint NOT NULL DEFAULT 0,
-  "created_at" timestamptz NOT NULL,
-  PRIMARY KEY ("id"),
-  CONSTRAINT "accounts_floor_kept" CHECK ((balance_minor - held_minor) >= floor_minor),
-  CONSTRAINT "accounts_held_counted" CHECK (held_minor >= 0),
-  CONSTRAINT "accounts_id_names_mode" CHECK (((id >> 10) & (1048575)::bigint) = mode)
+-- Create "counters" table
+CREATE TABLE "counters" (
+  "id" character varying NOT NULL,
+  "value" bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY ("id")
 );
--- Create index "account_owner_id_kind_currency_mode" to table: "accounts"
-CREATE UNIQUE INDEX "account_owner_id_kind_currency_mode" ON "accounts" ("owner_id", "kind", "currency", "mode");
 -- Create "transfers" table
 CREATE TABLE "transfers" (
   "id" uuid NOT NULL,
@@ -180,14 +165,26 @@ CREATE TABLE "holds" (
 );
 -- Create index "hold_account_id" to table: "holds"
 CREATE INDEX "hold_account_id" ON "holds" ("account_id") WHERE ((state)::text = 'HELD'::text);
--- Create "idempotency_keys" table
-CREATE TABLE "idempotency_keys" (
+-- Create "messages" table
+CREATE TABLE "messages" (
   "id" uuid NOT NULL,
-  "request_hash" bytea NOT NULL,
-  "result" bytea NOT NULL,
+  "mode" integer NOT NULL,
+  "conversation_id" uuid NOT NULL,
+  "seq" bigint NOT NULL,
+  "sender_id" uuid NULL,
+  "only_for_id" uuid NULL,
+  "text" character varying NOT NULL,
+  "card_type" character varying NOT NULL DEFAULT 'NONE',
+  "card" jsonb NULL,
   "created_at" timestamptz NOT NULL,
   PRIMARY KEY ("id")
 );
+-- Create index "message_conversation_id_seq" to table: "messages"
+CREATE UNIQUE INDEX "message_conversation_id_seq" ON "messages" ("conversation_id", "seq");
+-- Create index "message_only_for_id" to table: "messages"
+CREATE INDEX "message_only_for_id" ON "messages" ("only_for_id") WHERE (only_for_id IS NOT NULL);
+-- Create index "message_sender_id_conversation_id_seq" to table: "messages"
+CREATE INDEX "message_sender_id_conversation_id_seq" ON "messages" ("sender_id", "conversation_id", "seq");
 -- Create "audit_entries" table
 CREATE TABLE "audit_entries" (
   "id" uuid NOT NULL,
@@ -211,10 +208,12 @@ CREATE TABLE "sandboxes" (
   "created_at" timestamptz NOT NULL,
   PRIMARY KEY ("id")
 );
--- Create "counters" table
-CREATE TABLE "counters" (
-  "id" character varying NOT NULL,
-  "value" bigint NOT NULL DEFAULT 0,
+-- Create "idempotency_keys" table
+CREATE TABLE "idempotency_keys" (
+  "id" uuid NOT NULL,
+  "request_hash" bytea NOT NULL,
+  "result" bytea NOT NULL,
+  "created_at" timestamptz NOT NULL,
   PRIMARY KEY ("id")
 );
 -- Create "orders" table
@@ -277,31 +276,25 @@ CREATE TABLE "outbox_events" (
 CREATE INDEX "outboxevent_done_at" ON "outbox_events" ("done_at") WHERE ((state)::text = 'DONE'::text);
 -- Create index "outboxevent_due_at" to table: "outbox_events"
 CREATE INDEX "outboxevent_due_at" ON "outbox_events" ("due_at") WHERE (((state)::text = 'NEW'::text) OR ((state)::text = 'SENT'::text));
--- Create "revoked_tokens" table
-CREATE TABLE "revoked_tokens" (
-  "id" uuid NOT NULL,
+-- Create "accounts" table
+CREATE TABLE "accounts" (
+  "id" bigint NOT NULL,
   "mode" integer NOT NULL,
-  "expires_at" timestamptz NOT NULL,
-  "created_at" timestamptz NOT NULL,
-  PRIMARY KEY ("id")
-);
--- Create index "revokedtoken_expires_at" to table: "revoked_tokens"
-CREATE INDEX "revokedtoken_expires_at" ON "revoked_tokens" ("expires_at");
--- Create "refunds" table
-CREATE TABLE "refunds" (
-  "id" uuid NOT NULL,
-  "mode" integer NOT NULL,
-  "order_id" uuid NOT NULL,
-  "transfer_id" uuid NOT NULL,
-  "amount_minor" bigint NOT NULL,
   "currency" character varying(3) NOT NULL,
-  "reason" character varying NOT NULL DEFAULT '',
+  "owner_kind" character varying NOT NULL,
+  "owner_id" uuid NOT NULL,
+  "kind" character varying NOT NULL,
+  "balance_minor" bigint NOT NULL DEFAULT 0,
+  "held_minor" bigint NOT NULL DEFAULT 0,
+  "floor_minor" bigint NOT NULL DEFAULT 0,
   "created_at" timestamptz NOT NULL,
   PRIMARY KEY ("id"),
-  CONSTRAINT "refunds_amount_positive" CHECK (amount_minor > 0)
+  CONSTRAINT "accounts_floor_kept" CHECK ((balance_minor - held_minor) >= floor_minor),
+  CONSTRAINT "accounts_held_counted" CHECK (held_minor >= 0),
+  CONSTRAINT "accounts_id_names_mode" CHECK (((id >> 10) & (1048575)::bigint) = mode)
 );
--- Create index "refund_order_id_id" to table: "refunds"
-CREATE INDEX "refund_order_id_id" ON "refunds" ("order_id", "id");
+-- Create index "account_owner_id_kind_currency_mode" to table: "accounts"
+CREATE UNIQUE INDEX "account_owner_id_kind_currency_mode" ON "accounts" ("owner_id", "kind", "currency", "mode");
 -- Create "devices" table
 CREATE TABLE "devices" (
   "id" uuid NOT NULL,

@@ -222,6 +222,10 @@ CREATE TABLE `messages` (
 );
 -- Create index "message_conversation_id_seq" to table: "messages"
 CREATE UNIQUE INDEX `message_conversation_id_seq` ON `messages` (`conversation_id`, `seq`);
+-- Create index "message_sender_id_conversation_id_seq" to table: "messages"
+CREATE INDEX `message_sender_id_conversation_id_seq` ON `messages` (`sender_id`, `conversation_id`, `seq`);
+-- Create index "message_only_for_id" to table: "messages"
+CREATE INDEX `message_only_for_id` ON `messages` (`only_for_id`) WHERE only_for_id IS NOT NULL;
 -- Create "orders" table
 CREATE TABLE `orders` (
   `id` uuid NOT NULL,
@@ -371,17 +375,6 @@ CREATE TABLE `transfers` (
 CREATE INDEX `transfer_debit_account_id_id` ON `transfers` (`debit_account_id`, `id`);
 -- Create index "transfer_credit_account_id_id" to table: "transfers"
 CREATE INDEX `transfer_credit_account_id_id` ON `transfers` (`credit_account_id`, `id`);
--- Create "trusted_documents" table
-CREATE TABLE `trusted_documents` (
-  `id` uuid NOT NULL,
-  `client` text NOT NULL,
-  `document_id` text NOT NULL,
-  `document` text NOT NULL,
-  `created_at` datetime NOT NULL,
-  PRIMARY KEY (`id`)
-);
--- Create index "trusteddocument_client_document_id" to table: "trusted_documents"
-CREATE UNIQUE INDEX `trusteddocument_client_document_id` ON `trusted_documents` (`client`, `document_id`);
 -- Create "users" table
 CREATE TABLE `users` (
   `id` uuid NOT NULL,

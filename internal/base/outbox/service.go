@@ -1,0 +1,85 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/soukhq/souk/internal/base/id"
+)
+
+// Lease takes up to limit events that are due and keeps them from other relays
+// for the given time, after which an event that is not done is due again.
+func (o *Outbox) Lease(ctx context.Context, limit int, lease time.Duration) (events []Event, err error) {
+	err = o.db.InTx(ctx, func(ctx context.Context) error {
+		events, err = o.claim(ctx, limit, lease)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease outbox: %w", err)
+	}
+	return events, nil
+}
+
+// Release makes leased events due at once, for a relay that could not send them.
+func (o *Outbox) Release(ctx context.Context, ids []id.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return o.db.InTx(ctx, func(ctx context.Context) error {
+		_, err := o.makeDue(ctx, ids...)
+		return err
+	})
+}
+
+// ResendAll makes every event that was sent and is not done due at once: the
+// queue has lost them.
+func (o *Outbox) ResendAll(ctx context.Context) (n int, err error) {
+	err = o.db.InTx(ctx, func(ctx context.Context) error {
+		n, err = o.makeDue(ctx)
+		return err
+	})
+	return n, err
+}
+
+// Done marks an event as handled.
+func (o *Outbox) Done(ctx context.Context, event id.ID) error {
+	return o.db.InTx(ctx, func(ctx context.Context) error { return o.markDone(ctx, event) })
+}
+
+// errorMax bounds how much of an error is kept.
+const errorMax = 500
+
+// Fail records why handling failed. A final failure is not sent again until an
+// operator says so; any other is the queue's to retry, and the relay's when the
+// queue has lost it.
+func (o *Outbox) Fail(ctx context.Context, event id.ID, cause error, final bool) error {
+	return o.db.InTx(ctx, func(ctx context.Context) error {
+		return o.markFailed(ctx, event, cut(cause.Error()), final)
+	})
+}
+
+// cut shortens a text without leaving half a character.
+func cut(s string) string {
+	if len(s) <= errorMax {
+		return s
+	}
+	s = s[:errorMax]
+	for !utf8.ValidString(s) && len(s) > 0 {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// Prune removes up to limit events that were done before the given time.
+func (o *Outbox) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	err = o.db.InTx(ctx, func(ctx context.Context) error {
+		n, err = o.deleteDone(ctx, before, limit)
+		return err
+	})
+	return n, err
+}
+
+// Depth counts the events that are not done, and tells when the oldest was made.
+func (o *Outbox) Depth(ctx context.Context) (n int, oldest time.Time, err error) { return o.depth(ctx) }

@@ -1,0 +1,27 @@
+package purchase
+
+import (
+	"context"
+
+	"github.com/soukhq/souk/internal/base/mode"
+	"github.com/soukhq/souk/internal/core/merchant"
+)
+
+// Market turns merchants' product cards into offers.
+type Market struct{ Merchants *merchant.Service }
+
+// Offer verifies a card.
+func (k Market) Offer(ctx context.Context, m mode.Mode, token string) (Offer, error) {
+	card, product, seller, err := k.Merchants.VerifyCard(ctx, m, token)
+	if err != nil {
+		return Offer{}, err
+	}
+	account, err := k.Merchants.Payable(ctx, seller, card.Price.Currency)
+	if err != nil {
+		return Offer{}, err
+	}
+	return Offer{
+		MerchantID: seller.ID, Account: account, ProductID: product.ID, SKU: product.SKU, Name: product.Name, Price: card.Price,
+		StockCounted: product.Stock != nil, Confirmed: card.Confirm == merchant.ConfirmCard,
+	}, nil
+}
