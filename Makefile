@@ -24,8 +24,7 @@ build: ## build bin/souk
 
 .PHONY: generate
 generate: ## write the generated code anew: ent, gqlgen
-	go generate ./ent
-	go tool gqlgen generate
+	go generate ./ent ./graph
 
 .PHONY: migration
 migration: ## write migrations from ent/schema: make migration name=add_order_note

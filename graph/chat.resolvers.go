@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/soukhq/souk/graph/connection"
 	"github.com/soukhq/souk/graph/generated"
@@ -125,7 +124,7 @@ func (r *productCardResolver) Merchant(ctx context.Context, obj *chat.ProductCar
 }
 
 func (r *queryResolver) Conversation(ctx context.Context, id string) (*chat.Conversation, error) {
-	panic(fmt.Errorf("not implemented: Conversation - conversation"))
+	return find(ctx, r.talks, ref("Conversation", id))
 }
 
 func (r *receiptCardResolver) State(ctx context.Context, obj *chat.ReceiptCard) (purchase.State, error) {

@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/soukhq/souk/graph/connection"
 	"github.com/soukhq/souk/graph/generated"
@@ -103,11 +102,11 @@ func (r *productResolver) StockCount(ctx context.Context, obj *merchant.Product)
 }
 
 func (r *queryResolver) Merchant(ctx context.Context, id string) (*merchant.Merchant, error) {
-	panic(fmt.Errorf("not implemented: Merchant - merchant"))
+	return one(ctx, r.Merchants.Visible, ref("Merchant", id))
 }
 
 func (r *queryResolver) Product(ctx context.Context, id string) (*merchant.Product, error) {
-	panic(fmt.Errorf("not implemented: Product - product"))
+	return one(ctx, r.Merchants.VisibleProducts, ref("Product", id))
 }
 
 func (r *viewerResolver) Merchant(ctx context.Context, obj *auth.Viewer) (*merchant.Merchant, error) {

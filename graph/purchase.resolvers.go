@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/soukhq/souk/graph/connection"
 	"github.com/soukhq/souk/graph/generated"
@@ -91,10 +90,6 @@ func (r *orderResolver) Conversation(ctx context.Context, obj *purchase.Order) (
 	return find(ctx, r.talks, *obj.ConversationID)
 }
 
-func (r *orderResolver) Quantity(ctx context.Context, obj *purchase.Order) (int, error) {
-	panic(fmt.Errorf("not implemented: Quantity - quantity"))
-}
-
 func (r *orderResolver) Refunds(ctx context.Context, obj *purchase.Order, first *int, after *string, last *int, before *string) (*connection.Connection[purchase.Refund], error) {
 	list := "refunds:" + obj.ID.String()
 	sl, err := r.slice(list, first, after, last, before)
@@ -106,7 +101,7 @@ func (r *orderResolver) Refunds(ctx context.Context, obj *purchase.Order, first 
 }
 
 func (r *queryResolver) Order(ctx context.Context, id string) (*purchase.Order, error) {
-	panic(fmt.Errorf("not implemented: Order - order"))
+	return find(ctx, r.purchases, ref("Order", id))
 }
 
 func (r *queryResolver) OrderByIdempotencyKey(ctx context.Context, idempotencyKey string) (*purchase.Order, error) {
@@ -118,7 +113,7 @@ func (r *queryResolver) OrderByIdempotencyKey(ctx context.Context, idempotencyKe
 }
 
 func (r *refundResolver) Order(ctx context.Context, obj *purchase.Refund) (*purchase.Order, error) {
-	panic(fmt.Errorf("not implemented: Order - order"))
+	return find(ctx, r.purchases, obj.OrderID)
 }
 
 func (r *subscriptionResolver) OrderUpdated(ctx context.Context, after *string) (<-chan *model.OrderUpdate, error) {

@@ -93,6 +93,15 @@ func find[T any](ctx context.Context, l *Loader[id.ID, T], key id.ID) (*T, error
 	return &v, nil
 }
 
+// one reads one object that the viewer may see; nil if there is none.
+func one[T any](ctx context.Context, byIDs func(context.Context, auth.Viewer, []id.ID) (map[id.ID]T, error), key id.ID) (*T, error) {
+	found, err := byIDs(ctx, auth.FromContext(ctx), []id.ID{key})
+	if v, ok := found[key]; ok && err == nil {
+		return &v, nil
+	}
+	return nil, err
+}
+
 // ref reads the global id of a type that an input names. What names nothing is
 // Nil, which no object has: services then say that it is not found.
 func ref(typ, global string) id.ID {

@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/soukhq/souk/graph/connection"
 	"github.com/soukhq/souk/graph/generated"
@@ -33,7 +32,10 @@ func (r *fundingSourceResolver) Available(ctx context.Context, obj *wallet.Sourc
 }
 
 func (r *fundingSourceResolver) CreditLimit(ctx context.Context, obj *wallet.Source) (*money.Amount, error) {
-	panic(fmt.Errorf("not implemented: CreditLimit - creditLimit"))
+	if obj.Kind != wallet.CreditLine {
+		return nil, nil
+	}
+	return r.balance(ctx, obj, func(a ledger.Account) int64 { return -a.Floor })
 }
 
 func (r *fundingSourceResolver) Statement(ctx context.Context, obj *wallet.Source, first *int, after *string, last *int, before *string) (*connection.Connection[ledger.Line], error) {
@@ -54,7 +56,10 @@ func (r *fundingTransferResolver) Source(ctx context.Context, obj *wallet.Transf
 }
 
 func (r *fundingTransferResolver) TopUp(ctx context.Context, obj *wallet.Transfer) (*wallet.Transfer, error) {
-	panic(fmt.Errorf("not implemented: TopUp - topUp"))
+	if obj.TopUpID == nil {
+		return nil, nil
+	}
+	return one(ctx, r.Wallets.TransfersByIDs, *obj.TopUpID)
 }
 
 func (r *mutationResolver) FundingSourceAdd(ctx context.Context, input model.FundingSourceAddInput) (*model.FundingSourceAddPayload, error) {
@@ -163,15 +168,3 @@ type (
 	fundingTransferResolver struct{ *Resolver }
 	statementLineResolver   struct{ *Resolver }
 )
-
-// !!! WARNING !!!
-// The code below was going to be deleted when updating resolvers. It has been copied here so you have
-// one last chance to move it out of harms way if you want. There are two reasons this happens:
-//  - When renaming or deleting a resolver the old code will be put in here. You can safely delete
-//    it when you're done.
-//  - You have helper methods in this file. Move them out to keep these resolver files clean.
-/*
-	func (r *fundingTransferResolver) FailureCode(_ context.Context, obj *wallet.Transfer) (*string, error) {
-	return textOrNull(obj.FailureCode), nil
-}
-*/

@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/soukhq/souk/graph/connection"
 	"github.com/soukhq/souk/graph/generated"
@@ -78,7 +77,7 @@ func (r *webhookAttemptResolver) DurationMs(ctx context.Context, obj *webhook.At
 }
 
 func (r *webhookDeliveryResolver) Endpoint(ctx context.Context, obj *webhook.Delivery) (*webhook.Endpoint, error) {
-	panic(fmt.Errorf("not implemented: Endpoint - endpoint"))
+	return one(ctx, r.Webhooks.EndpointsByIDs, obj.EndpointID)
 }
 
 func (r *webhookDeliveryResolver) EventID(ctx context.Context, obj *webhook.Delivery) (string, error) {

@@ -65,42 +65,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
-	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
-		ec.unmarshalInputContactSetInput,
-		ec.unmarshalInputConversationProvisionInput,
-		ec.unmarshalInputConversationRemoveInput,
-		ec.unmarshalInputCreditLineSetInput,
-		ec.unmarshalInputDeviceRegisterInput,
-		ec.unmarshalInputDeviceRevokeInput,
-		ec.unmarshalInputFundingSourceAddInput,
-		ec.unmarshalInputFundingSourceRemoveInput,
-		ec.unmarshalInputMerchantRegisterInput,
-		ec.unmarshalInputMerchantSuspendInput,
-		ec.unmarshalInputMerchantUpdateInput,
-		ec.unmarshalInputMessageSendInput,
-		ec.unmarshalInputMoneyInput,
-		ec.unmarshalInputProductCardShareInput,
-		ec.unmarshalInputProductPutInput,
-		ec.unmarshalInputProductWithdrawInput,
-		ec.unmarshalInputPurchaseCancelInput,
-		ec.unmarshalInputPurchaseCreateInput,
-		ec.unmarshalInputPurchaseRefundInput,
-		ec.unmarshalInputPurchaseReverseInput,
-		ec.unmarshalInputTestClockAdvanceInput,
-		ec.unmarshalInputTokenRevokeInput,
-		ec.unmarshalInputUserBlockInput,
-		ec.unmarshalInputUserEraseInput,
-		ec.unmarshalInputUserProvisionInput,
-		ec.unmarshalInputUserRemoveInput,
-		ec.unmarshalInputUserTokensRevokeInput,
-		ec.unmarshalInputWalletReturnInput,
-		ec.unmarshalInputWalletTopUpInput,
-		ec.unmarshalInputWebhookDeliveryFilter,
-		ec.unmarshalInputWebhookEndpointCreateInput,
-		ec.unmarshalInputWebhookEndpointUpdateInput,
-		ec.unmarshalInputWebhookReplayInput,
-		ec.unmarshalInputWebhookSecretRotateInput,
-	)
+	inputUnmarshalMap := graphql.BuildUnmarshalerMap()
 	first := true
 
 	switch opCtx.Operation.Operation {

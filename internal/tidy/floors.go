@@ -35,6 +35,7 @@ var Floors = []Floor{
 	{"schema", values},
 	{"web/...", values},
 	{"examples/...", values},
+	{"test/...", values},
 	{"docs", values},
 
 	{"ent/...", rows},
@@ -63,6 +64,7 @@ var Floors = []Floor{
 	{"internal/platform/sandbox", families},
 
 	{"graph/scalar", edges},
+	{"graph/connection", edges},
 	{"graph/model", edges + 1},
 	{"graph/generated", edges + 2},
 	{"graph", edges + 3},

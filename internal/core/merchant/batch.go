@@ -40,7 +40,7 @@ func (l *batcher[K, V]) load(ctx context.Context, key K) (v V, ok bool, err erro
 	b, first := l.join(key)
 	if first {
 		// Others wait for the batch: it is read even if this caller goes away.
-		l.lead(context.WithoutCancel(ctx), b)
+		go l.lead(context.WithoutCancel(ctx), b)
 	}
 	select {
 	case <-b.done:

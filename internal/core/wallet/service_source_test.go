@@ -299,7 +299,9 @@ func TestService_Statement(t *testing.T) {
 
 func TestService_SetCreditLine(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *testBundle) {
-		set := func(minor int64) (Source, error) { return b.SetCreditLine(t.Context(), operator(1), b.alice.UserID, eur(minor)) }
+		set := func(minor int64) (Source, error) {
+			return b.SetCreditLine(t.Context(), operator(1), b.alice.UserID, eur(minor))
+		}
 		line, err := set(500)
 		if err != nil || line.Kind != CreditLine || line.UserID != b.alice.UserID || line.Account == 0 || line.Currency != money.EUR {
 			t.Fatalf("opened %+v, %v", line, err)

@@ -210,16 +210,22 @@ func (b *testBundle) wantWhole(t testing.TB) {
 	}
 }
 
-// spend pays from an account to nobody in particular.
-func (b *testBundle) spend(t testing.TB, from ledger.AccountID, minor int64) {
+// shop is who is paid, in euros of sandbox 1.
+func (b *testBundle) shop(t testing.TB) ledger.AccountID {
 	t.Helper()
-	to, err := b.Ledger.Open(t.Context(), ledger.NewAccount{
-		Mode: ledger.ModeOf(from), Currency: ledger.CurrencyOf(from), Owner: ledger.OwnerMerchant, OwnerID: id.Of("shop"), Kind: ledger.KindPayable,
+	a, err := b.Ledger.Open(t.Context(), ledger.NewAccount{
+		Mode: 1, Currency: money.EUR, Owner: ledger.OwnerMerchant, OwnerID: id.Of("shop"), Kind: ledger.KindPayable,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := b.Executor.Do(t.Context(), &spending{from, to, minor}); r.Err != nil {
+	return a
+}
+
+// spend pays from an account to the shop.
+func (b *testBundle) spend(t testing.TB, from ledger.AccountID, minor int64) {
+	t.Helper()
+	if r := b.Executor.Do(t.Context(), &spending{from, b.shop(t), minor}); r.Err != nil {
 		t.Fatalf("spend: %v", r.Err)
 	}
 }
