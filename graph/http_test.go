@@ -178,7 +178,7 @@ func TestHTTP_CORS(t *testing.T) {
 func TestConfig_Validate(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []Config{
-		{Trust: "maybe"}, {Trust: TrustOnly}, {Origins: []string{"chat.example"}}, {Origins: []string{"https://chat.example/"}}, {Path: "graphql"},
+		{Trust: "maybe"}, {Trust: TrustOnly}, {Origins: []string{"chat.example"}}, {Origins: []string{"https://chat.example/"}}, {Path: "graphql"}, {Limits: Limits{Depth: -1}},
 	} {
 		if _, err := newHandler(newFakeSchema(), bad); err == nil {
 			t.Errorf("%+v is taken", bad)

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -31,6 +32,15 @@ type Limits struct {
 	InitTimeout      time.Duration // for a WebSocket's connection_init; 5 s
 	PingEvery        time.Duration // how often a quiet stream is proven alive; 20 s
 	WriteTimeout     time.Duration // for one message to a slow reader; 10 s
+}
+
+func (l Limits) validate() error {
+	if min(l.BodyBytes, int64(l.Tokens), int64(l.Depth), int64(l.Aliases), int64(l.Selections), int64(l.Repeats), int64(l.Cost),
+		int64(l.Documents), int64(l.Timeout), int64(l.Streams), int64(l.SocketOperations), int64(l.Subscriptions),
+		int64(l.InitTimeout), int64(l.PingEvery), int64(l.WriteTimeout)) < 0 {
+		return errors.New("a limit of GraphQL is negative")
+	}
+	return nil
 }
 
 func (l Limits) withDefaults() Limits {

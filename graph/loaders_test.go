@@ -59,11 +59,13 @@ func TestLoader_Batches(t *testing.T) {
 	if err != nil || !maps.Equal(got, map[int]int{1: 1, 2: 4, 3: 9, -1: 0}) {
 		t.Error(got, err)
 	}
-	asked := 0
-	for _, b := range c.batches {
-		asked += len(b)
+	for _, b := range c.batches { // one, unless the machine is busy
+		slices.Sort(b)
+		if len(slices.Compact(slices.Clone(b))) != len(b) {
+			t.Error("a key is asked for twice:", b)
+		}
 	}
-	if len(c.batches) > 3 || asked > 8 { // one, on a machine that is not busy
+	if len(c.batches) > 3 {
 		t.Error("batches:", c.batches)
 	}
 	if v, _ := l.Load(ctx, 3); v != 9 || len(c.batches) < 2 {

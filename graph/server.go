@@ -72,6 +72,9 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("an allowed origin is scheme://host[:port] or *, not %q", origin)
 		}
 	}
+	if err := c.Limits.validate(); err != nil {
+		return err
+	}
 	if c.Path != "" && !strings.HasPrefix(c.Path, "/") {
 		return fmt.Errorf("the endpoint's path begins with a slash, not %q", c.Path)
 	}

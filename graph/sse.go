@@ -47,7 +47,7 @@ func (h *Handler) serveStream(ctx context.Context, w http.ResponseWriter, op *op
 		}
 	}
 	s := &eventStream{w: w, control: http.NewResponseController(w), timeout: h.cfg.Limits.WriteTimeout}
-	_ = s.control.SetReadDeadline(time.Time{}) // the server's own would end the stream
+	defer s.release()
 	header := w.Header()
 	header["Content-Type"] = headerStream
 	header.Set("X-Accel-Buffering", "no") // proxies pass events on as they come
@@ -136,6 +136,9 @@ func (s *eventStream) next(resp *graphql.Response) bool {
 	b.WriteString("\n\n")
 	return s.write(b.Bytes())
 }
+
+// release gives the connection back to the server, for the next request.
+func (s *eventStream) release() { _ = s.control.SetWriteDeadline(time.Time{}) }
 
 func (s *eventStream) send(event string) { s.write([]byte(event)) }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -110,5 +111,52 @@ func TestSSE_Ends(t *testing.T) {
 	}
 	if r := b.do("POST", b.url, `{"query":"subscription {forever}"}`, "Content-Type", typeJSON, "Accept", typeStream, "Authorization", "Bearer dan"); r.status != 503 {
 		t.Error("after the shutdown:", r.status, r.body)
+	}
+}
+
+// TestSSE_OutlivesTheServersTimeouts holds a stream open for longer than the
+// server gives a request.
+func TestSSE_OutlivesTheServersTimeouts(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *Config) { c.Limits.PingEvery = 10 * time.Millisecond })
+	server := httptest.NewUnstartedServer(b.handler)
+	server.Config.ReadTimeout = 50 * time.Millisecond
+	server.Config.WriteTimeout = 50 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	b.url = server.URL + "/graphql"
+	ctx, leave := context.WithCancel(t.Context())
+	body, done := b.listen(ctx, "")
+	expectLines(t, body, ":", "", "event: next", `data: {"data":{"forever":1}}`, "")
+	for range 20 {
+		expectLines(t, body, ":", "")
+	}
+	leave()
+	done()
+}
+
+// TestSSE_LeavesTheConnection sends a slow request after a stream, on the same
+// connection.
+func TestSSE_LeavesTheConnection(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *Config) {
+		c.Limits.WriteTimeout = 20 * time.Millisecond
+		c.Limits.Timeout = 60 * time.Millisecond
+	})
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	defer client.CloseIdleConnections()
+	for _, accept := range []string{typeStream, typeJSON} {
+		req, _ := http.NewRequestWithContext(t.Context(), "POST", b.url, strings.NewReader(`{"query":"{slow}"}`))
+		req.Header.Set("Content-Type", typeJSON)
+		req.Header.Set("Accept", accept)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(data), codeUnavailable) {
+			t.Errorf("%s: %s, %v", accept, data, err)
+		}
 	}
 }

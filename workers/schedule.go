@@ -53,6 +53,9 @@ func (w *Workers) sweeps() []sweep {
 		{name: "prune webhooks", every: pruneEvery, batch: pruneBatch, look: func(ctx context.Context) (int, error) {
 			return w.Webhooks.Prune(ctx, time.Now().Add(-w.KeepWebhooks), pruneBatch)
 		}},
+		{name: "prune keys", every: pruneEvery, batch: pruneBatch, look: func(ctx context.Context) (int, error) {
+			return w.Keys.Prune(ctx, time.Now().Add(-keepEvents))
+		}},
 		{name: "prune outbox", every: pruneEvery, batch: pruneBatch, look: func(ctx context.Context) (int, error) {
 			return w.Outbox.Prune(ctx, time.Now().Add(-keepEvents), pruneBatch)
 		}},

@@ -23,6 +23,11 @@ type Users interface {
 	PruneTokens(ctx context.Context, limit int) (int, error)
 }
 
+// Keys is what the sweep of retired keys calls.
+type Keys interface {
+	Prune(ctx context.Context, before time.Time) (int, error)
+}
+
 // Chats is what the sweep of feeds calls.
 type Chats interface {
 	PruneFeed(ctx context.Context, before time.Time, limit int) (int, error)
@@ -38,6 +43,7 @@ type Deps struct {
 	Wallets   Wallets
 	Users     Users
 	Chats     Chats
+	Keys      Keys
 
 	Concurrency int           // tasks at once
 	PollEvery   time.Duration // how often the outbox is looked at when nobody calls

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/pprof"
 
 	"github.com/soukhq/souk/internal/app"
 )
 
-type serveCmd struct{}
+type serveCmd struct {
+	CPUProfile string `name:"cpuprofile" hidden:"" type:"path" help:"Where to write a CPU profile of the whole run."`
+}
 
 // Help is what souk serve --help says below its first line.
 func (serveCmd) Help() string {
@@ -27,7 +30,18 @@ starts. It stops on SIGTERM: running requests finish, subscriptions end.
 }
 
 // Run serves until the process is told to stop.
-func (serveCmd) Run(ctx context.Context, g *Globals) error {
+func (c serveCmd) Run(ctx context.Context, g *Globals) error {
+	if c.CPUProfile != "" {
+		f, err := os.Create(c.CPUProfile)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	cfg, err := g.load()
 	if err != nil {
 		return err

@@ -280,7 +280,7 @@ var (
 				Unique:  false,
 				Columns: []*schema.Column{FundingTransfersColumns[15]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "state = 'PENDING'",
+					Where: "check_at IS NOT NULL",
 				},
 			},
 		},
@@ -553,6 +553,11 @@ var (
 				Unique:  true,
 				Columns: []*schema.Column{ProductsColumns[11], ProductsColumns[2]},
 			},
+			{
+				Name:    "product_merchant_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{ProductsColumns[11], ProductsColumns[0]},
+			},
 		},
 	}
 	// RefundsColumns holds the columns for the "refunds" table.
@@ -616,7 +621,7 @@ var (
 	SigningKeysColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "kid", Type: field.TypeString, Unique: true, Size: 64},
-		{Name: "purpose", Type: field.TypeEnum, Enums: []string{"TOKEN", "ORDER", "ENCRYPTION"}},
+		{Name: "purpose", Type: field.TypeEnum, Enums: []string{"TOKEN", "ORDER", "ENCRYPTION", "PSEUDONYM"}},
 		{Name: "public", Type: field.TypeJSON},
 		{Name: "private", Type: field.TypeBytes, Size: 8192},
 		{Name: "created_at", Type: field.TypeTime},
@@ -754,6 +759,11 @@ var (
 				Name:    "webhookdelivery_endpoint_id_event_id",
 				Unique:  true,
 				Columns: []*schema.Column{WebhookDeliveriesColumns[12], WebhookDeliveriesColumns[2]},
+			},
+			{
+				Name:    "webhookdelivery_endpoint_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookDeliveriesColumns[12], WebhookDeliveriesColumns[0]},
 			},
 			{
 				Name:    "webhookdelivery_next_attempt_at",

@@ -39,7 +39,7 @@ func (FundingTransfer) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("user_id", "id"),
 		index.Fields("rail", "rail_reference"),
-		index.Fields("check_at").Annotations(entsql.IndexWhere("state = 'PENDING'")),
+		index.Fields("check_at").Annotations(entsql.IndexWhere("check_at IS NOT NULL")),
 	}
 }
 

@@ -32,7 +32,7 @@ func (Product) Edges() []ent.Edge {
 
 // Indexes of Product.
 func (Product) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("merchant_id", "sku").Unique()}
+	return []ent.Index{index.Fields("merchant_id", "sku").Unique(), index.Fields("merchant_id", "id")}
 }
 
 // Annotations of Product.

@@ -17,7 +17,7 @@ func (SigningKey) Fields() []ent.Field {
 	return []ent.Field{
 		idField(),
 		field.String("kid").Immutable().Unique().MaxLen(64),
-		field.Enum("purpose").Values("TOKEN", "ORDER", "ENCRYPTION").Immutable(),
+		field.Enum("purpose").Values("TOKEN", "ORDER", "ENCRYPTION", "PSEUDONYM").Immutable(),
 		field.JSON("public", json.RawMessage{}).Immutable(),
 		field.Bytes("private").MaxLen(8192),
 		createdAt(),

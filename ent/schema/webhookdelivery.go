@@ -39,6 +39,7 @@ func (WebhookDelivery) Edges() []ent.Edge {
 func (WebhookDelivery) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("endpoint_id", "event_id").Unique(),
+		index.Fields("endpoint_id", "id"),
 		index.Fields("next_attempt_at").Annotations(entsql.IndexWhere("state = 'PENDING'")),
 	}
 }

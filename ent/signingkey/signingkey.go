@@ -71,6 +71,7 @@ const (
 	PurposeTOKEN      Purpose = "TOKEN"
 	PurposeORDER      Purpose = "ORDER"
 	PurposeENCRYPTION Purpose = "ENCRYPTION"
+	PurposePSEUDONYM  Purpose = "PSEUDONYM"
 )
 
 func (pu Purpose) String() string {
@@ -80,7 +81,7 @@ func (pu Purpose) String() string {
 // PurposeValidator is a validator for the "purpose" field enum values. It is called by the builders before save.
 func PurposeValidator(pu Purpose) error {
 	switch pu {
-	case PurposeTOKEN, PurposeORDER, PurposeENCRYPTION:
+	case PurposeTOKEN, PurposeORDER, PurposeENCRYPTION, PurposePSEUDONYM:
 		return nil
 	default:
 		return fmt.Errorf("signingkey: invalid enum value for purpose field: %q", pu)

@@ -115,7 +115,7 @@ func (a *App) work(ctx context.Context) error {
 	c := a.Config.Worker
 	return workers.New(workers.Deps{
 		Redis: a.Redis.UniversalClient, Outbox: a.Outbox, Log: a.Log, Purchases: a.Purchases, Webhooks: a.Webhooks,
-		Wallets: a.Wallets, Users: a.Users, Chats: a.Chat, KeepWebhooks: a.Config.Webhook.KeepFor,
+		Wallets: a.Wallets, Users: a.Users, Chats: a.Chat, Keys: a.Keys, KeepWebhooks: a.Config.Webhook.KeepFor,
 		Concurrency: c.Concurrency, PollEvery: c.PollEvery, SweepEvery: c.SweepEvery, StopWithin: a.Config.HTTP.ShutdownTimeout,
 	}).Run(ctx)
 }

@@ -15,6 +15,12 @@ type Money struct {
 // Euro is an amount of euro cents.
 func Euro(cents int64) Money { return Money{strconv.FormatInt(cents, 10), "EUR"} }
 
+// Minor gives the amount as a number; 0 if it is none.
+func (m Money) Minor() int64 {
+	n, _ := strconv.ParseInt(m.AmountMinor, 10, 64)
+	return n
+}
+
 // Order is an order as the documents of this package select it.
 type Order struct {
 	ID        string `json:"id"`

@@ -287,7 +287,7 @@ func installInto(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(half)
+	defer func() { _ = os.RemoveAll(half) }()
 	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
 		if err := copyFile(name, half); err != nil {
 			return err

@@ -92,6 +92,9 @@ type MerchantKeys interface {
 	// Keys gives the keys and the mode of a merchant; an error of kind NotFound
 	// if there is none or it may not call.
 	Keys(ctx context.Context, merchantID id.ID) (*jose.KeySet, mode.Mode, error)
+	// FreshKeys is Keys after they were fetched again where they are published,
+	// for a token that names another.
+	FreshKeys(ctx context.Context, merchantID id.ID) (*jose.KeySet, mode.Mode, error)
 }
 
 // Deps is what a verifier leans on.

@@ -109,6 +109,15 @@ func (v *Verifier) check(ctx context.Context, token string) (*session, error) {
 		return nil, err
 	}
 	t, err := u.Verify(o)
+	if errors.Is(err, jose.ErrUnknownKey) && s.viewer.Kind == Merchant {
+		// The merchant may have published a new key a moment ago.
+		a, ferr := v.readMerchant(ctx, s.viewer.MerchantID, v.deps.Merchants.FreshKeys)
+		if ferr != nil {
+			return nil, ferr
+		}
+		o.Keys = a.keys
+		t, err = u.Verify(o)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -308,6 +308,8 @@ type fakeMerchants struct {
 	mu    sync.Mutex
 	keys  map[id.ID]*jose.KeySet
 	asked int
+	// published are the keys that a merchant has at its URL, if others.
+	published map[id.ID]*jose.KeySet
 }
 
 func (m *fakeMerchants) Keys(_ context.Context, merchantID id.ID) (*jose.KeySet, mode.Mode, error) {
@@ -318,6 +320,22 @@ func (m *fakeMerchants) Keys(_ context.Context, merchantID id.ID) (*jose.KeySet,
 		return set, 7, nil
 	}
 	return nil, 0, errs.New(errs.NotFound, "MERCHANT_NOT_FOUND", "No such merchant.")
+}
+
+// FreshKeys gives what was published in the meantime.
+func (m *fakeMerchants) FreshKeys(ctx context.Context, merchantID id.ID) (*jose.KeySet, mode.Mode, error) {
+	m.mu.Lock()
+	if set := m.published[merchantID]; set != nil {
+		m.keys[merchantID] = set
+	}
+	m.mu.Unlock()
+	return m.Keys(ctx, merchantID)
+}
+
+func (m *fakeMerchants) publish(merchantID id.ID, keys *jose.KeySet) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.published = map[id.ID]*jose.KeySet{merchantID: keys}
 }
 
 func (m *fakeMerchants) set(merchantID id.ID, keys *jose.KeySet) {

@@ -127,12 +127,16 @@ func (v *Verifier) merchant(ctx context.Context, merchantID id.ID) (*merchantAns
 	if ok && v.counts(a.asked, now) && a.mark == v.changes.mark(who) {
 		return a, nil
 	}
+	return v.readMerchant(ctx, merchantID, v.deps.Merchants.Keys)
+}
+
+func (v *Verifier) readMerchant(ctx context.Context, merchantID id.ID, read func(context.Context, id.ID) (*jose.KeySet, mode.Mode, error)) (*merchantAnswer, error) {
 	seen := v.changes.seen()
-	keys, m, err := v.deps.Merchants.Keys(ctx, merchantID)
+	keys, m, err := read(ctx, merchantID)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	a = &merchantAnswer{keys: keys, mode: m, mark: v.changes.mark(who), asked: now}
+	a := &merchantAnswer{keys: keys, mode: m, mark: v.changes.mark(Viewer{MerchantID: merchantID}), asked: v.now()}
 	if v.changes.seen() == seen {
 		v.merchants.Add(merchantID, a)
 	}

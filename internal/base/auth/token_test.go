@@ -332,3 +332,20 @@ func TestConfig_Validate(t *testing.T) {
 		}
 	}
 }
+
+func TestVerifier_MerchantPublishesKey(t *testing.T) {
+	t.Parallel()
+	tb := setup(t)
+	merchantID, key := tb.merchant(t)
+	if _, err := verifyBearer(tb.Verifier, tb.merchantToken(t, merchantID, key, nil)); err != nil {
+		t.Fatal(err)
+	}
+	next := newKey(t, jose.EdDSA)
+	token := tb.merchantToken(t, merchantID, next, nil)
+	_, err := verifyBearer(tb.Verifier, token)
+	wantCode(t, "not published", err, "UNAUTHENTICATED")
+	tb.merchants.publish(merchantID, keySet(t, key.Public(), next.Public()))
+	if _, err := verifyBearer(tb.Verifier, token); err != nil {
+		t.Error("published:", err)
+	}
+}

@@ -17,11 +17,8 @@ func (o *Outbox) create(ctx context.Context, e Event) error {
 		SetDueAt(machineNow()).SetCreatedAt(e.At).Exec(ctx)
 }
 
-// open says that an event is not done. It is written as the partial index has
-// it, or SQLite would not use the index.
-func open() predicate.OutboxEvent {
-	return outboxevent.Or(outboxevent.StateEQ(outboxevent.StateNEW), outboxevent.StateEQ(outboxevent.StateSENT))
-}
+// open says that an event is not done, as the partial index has it.
+func open() predicate.OutboxEvent { return store.Literal("(state = 'NEW' OR state = 'SENT')") }
 
 func (o *Outbox) claim(ctx context.Context, limit int, lease time.Duration) ([]Event, error) {
 	now := machineNow()
@@ -67,7 +64,7 @@ func (o *Outbox) markFailed(ctx context.Context, event id.ID, why string, final 
 
 func (o *Outbox) deleteDone(ctx context.Context, before time.Time, limit int) (int, error) {
 	ids, err := o.db.Client(ctx).OutboxEvent.Query().
-		Where(outboxevent.StateEQ(outboxevent.StateDONE), outboxevent.DoneAtLT(before)).
+		Where(store.Literal("state = 'DONE'"), outboxevent.DoneAtLT(before)).
 		Limit(limit).IDs(ctx)
 	if err != nil || len(ids) == 0 {
 		return 0, err

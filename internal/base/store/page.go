@@ -7,6 +7,13 @@ import (
 	"github.com/soukhq/souk/internal/base/page"
 )
 
+// Literal is a predicate of a fixed SQL text, such as "state = 'HELD'". It is for
+// the condition of a partial index: a database cannot know that the index serves
+// when the value comes as a parameter.
+func Literal(sql string) func(*entsql.Selector) {
+	return func(s *entsql.Selector) { s.Where(entsql.ExprP(sql)) }
+}
+
 // Position reads the id that a cursor's position is, for lists in the order of
 // ids; Nil when there is no cursor.
 func Position(pos []byte) id.ID {

@@ -183,6 +183,10 @@ func (s *Service) due() []deadline {
 	return out
 }
 
+// authorised says that an order waits for its merchant, as the partial indexes
+// have it.
+var authorised = predicate.Order(store.Literal("state = 'AUTHORISED'"))
+
 func (d deadline) where(reached predicate.Order) predicate.Order {
 	if d.in == nil {
 		return reached
@@ -192,7 +196,7 @@ func (d deadline) where(reached predicate.Order) predicate.Order {
 
 func (s *Service) overdue(ctx context.Context, d deadline, limit int) ([]Order, error) {
 	rows, err := s.DB.Client(ctx).Order.Query().
-		Where(order.StateEQ(order.StateAUTHORISED), d.where(order.ConfirmByLTE(d.now))).
+		Where(authorised, d.where(order.ConfirmByLTE(d.now))).
 		Order(ent.Asc(order.FieldConfirmBy)).Limit(limit).All(ctx)
 	if err != nil {
 		return nil, err
@@ -202,7 +206,7 @@ func (s *Service) overdue(ctx context.Context, d deadline, limit int) ([]Order, 
 
 func (s *Service) claimForwards(ctx context.Context, d deadline, limit int) ([]id.ID, error) {
 	ids, err := store.Claim(s.DB, s.DB.Client(ctx).Order.Query().
-		Where(order.StateEQ(order.StateAUTHORISED), d.where(order.ForwardAtLTE(d.now))).
+		Where(authorised, d.where(order.ForwardAtLTE(d.now))).
 		Order(ent.Asc(order.FieldForwardAt)).Limit(limit)).IDs(ctx)
 	if err != nil || len(ids) == 0 {
 		return nil, err

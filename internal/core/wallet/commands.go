@@ -84,7 +84,7 @@ func (c *giveBack) Decide(b *ledger.Batch) ([]byte, error) {
 	switch {
 	case left == 0:
 		return nil, ErrNotReturnable
-	case false:
+	case minor > left:
 		return nil, ErrAmount.With(errs.RetryNewKey) // a smaller one may do
 	}
 	at := b.Now(from.Mode)

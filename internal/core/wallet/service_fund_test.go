@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/clock"
 	"github.com/soukhq/souk/internal/base/errs"
@@ -682,4 +684,63 @@ func (m *moved) Moved() []mode.Mode {
 		return []mode.Mode{1}
 	}
 	return nil
+}
+
+// An answer that comes after the end, as from a call that was given up, changes
+// nothing.
+func TestService_Settle_StaleAnswer(t *testing.T) {
+	onBothWith(t, newFakeRail, func(t *testing.T, b *testBundle) {
+		wallet, bank := b.pair(t, b.alice, TokenOK)
+		b.topUp(t, b.alice, bank, 1000)
+		good := b.topUp(t, b.alice, bank, 1000)
+		back, err := b.giveBack(t, b.alice, good, new(eur(10)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.fake().decide = func(Request) Answer { return Answer{Outcome: OutcomeFailed} }
+		bad := b.topUp(t, b.alice, bank, 1000)
+		for _, o := range []Outcome{OutcomePending, OutcomeSucceeded, OutcomeFailed, OutcomeReturned, OutcomeNotKnown, "NONSENSE"} {
+			for _, transfer := range []Transfer{good, back, bad} {
+				before := b.now(t, transfer)
+				stale := before
+				stale.State = Pending // as it was when the rail was asked
+				after, err := b.settle(t.Context(), stale, Answer{Outcome: o, CheckIn: time.Hour}.clean())
+				if err != nil || !cmp.Equal(after, b.now(t, transfer)) || after.State != before.State || after.CheckAt != nil {
+					t.Errorf("%s made %+v of %+v, %v", o, after, before, err)
+				}
+			}
+		}
+		b.wantBalance(t, wallet.Account, 1990, 0)
+		b.wantWhole(t)
+	})
+}
+
+// A caller who goes away while the rail is asked takes nothing along.
+func TestService_TopUp_CallerGoesAway(t *testing.T) {
+	onBothWith(t, newFakeRail, func(t *testing.T, b *testBundle) {
+		wallet, bank := b.pair(t, b.alice, TokenOK)
+		ctx, cancel := context.WithCancel(t.Context())
+		b.fake().breaks(func(Request) error { cancel(); return nil }, nil)
+		done, err := b.TopUp(ctx, b.alice, TopUpInput{"away", bank.ID, eur(100)})
+		if err != nil || done.Transfer.State != Succeeded {
+			t.Errorf("%+v, %v", done, err)
+		}
+		b.wantBalance(t, wallet.Account, 100, 0)
+	})
+}
+
+func TestAnswer_Clean(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 200)
+	for _, test := range []struct{ in, want Answer }{
+		{Answer{Outcome: "NONSENSE", CheckIn: -1}, Answer{Outcome: OutcomePending}},
+		{Answer{Outcome: OutcomeNotKnown}, Answer{Outcome: OutcomePending}},
+		{Answer{Outcome: OutcomeFailed, Reference: " r ", FailureCode: "a\x00b"}, Answer{Outcome: OutcomeFailed, Reference: "r"}},
+		{Answer{Outcome: OutcomeReturned, Reference: long, FailureCode: long, CheckIn: 1 << 62},
+			Answer{Outcome: OutcomeReturned, Reference: long[:200], FailureCode: long[:120], CheckIn: checkInMax}},
+	} {
+		if got := test.in.clean(); got != test.want {
+			t.Errorf("%+v became %+v", test.in, got)
+		}
+	}
 }

@@ -143,7 +143,7 @@ CREATE TABLE "funding_transfers" (
   CONSTRAINT "funding_returned_within" CHECK ((returned_minor >= 0) AND (returned_minor <= amount_minor))
 );
 -- Create index "fundingtransfer_check_at" to table: "funding_transfers"
-CREATE INDEX "fundingtransfer_check_at" ON "funding_transfers" ("check_at") WHERE ((state)::text = 'PENDING'::text);
+CREATE INDEX "fundingtransfer_check_at" ON "funding_transfers" ("check_at") WHERE (check_at IS NOT NULL);
 -- Create index "fundingtransfer_rail_rail_reference" to table: "funding_transfers"
 CREATE INDEX "fundingtransfer_rail_rail_reference" ON "funding_transfers" ("rail", "rail_reference");
 -- Create index "fundingtransfer_user_id_id" to table: "funding_transfers"
@@ -388,6 +388,8 @@ CREATE TABLE "products" (
   CONSTRAINT "products_price_positive" CHECK (price_minor > 0),
   CONSTRAINT "products_stock_counted" CHECK (stock_count >= 0)
 );
+-- Create index "product_merchant_id_id" to table: "products"
+CREATE INDEX "product_merchant_id_id" ON "products" ("merchant_id", "id");
 -- Create index "product_merchant_id_sku" to table: "products"
 CREATE UNIQUE INDEX "product_merchant_id_sku" ON "products" ("merchant_id", "sku");
 -- Create "webhook_endpoints" table
@@ -428,6 +430,8 @@ CREATE TABLE "webhook_deliveries" (
 );
 -- Create index "webhookdelivery_endpoint_id_event_id" to table: "webhook_deliveries"
 CREATE UNIQUE INDEX "webhookdelivery_endpoint_id_event_id" ON "webhook_deliveries" ("endpoint_id", "event_id");
+-- Create index "webhookdelivery_endpoint_id_id" to table: "webhook_deliveries"
+CREATE INDEX "webhookdelivery_endpoint_id_id" ON "webhook_deliveries" ("endpoint_id", "id");
 -- Create index "webhookdelivery_next_attempt_at" to table: "webhook_deliveries"
 CREATE INDEX "webhookdelivery_next_attempt_at" ON "webhook_deliveries" ("next_attempt_at") WHERE ((state)::text = 'PENDING'::text);
 -- Create "webhook_attempts" table

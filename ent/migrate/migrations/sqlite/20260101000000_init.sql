@@ -153,7 +153,7 @@ CREATE INDEX `fundingtransfer_user_id_id` ON `funding_transfers` (`user_id`, `id
 -- Create index "fundingtransfer_rail_rail_reference" to table: "funding_transfers"
 CREATE INDEX `fundingtransfer_rail_rail_reference` ON `funding_transfers` (`rail`, `rail_reference`);
 -- Create index "fundingtransfer_check_at" to table: "funding_transfers"
-CREATE INDEX `fundingtransfer_check_at` ON `funding_transfers` (`check_at`) WHERE state = 'PENDING';
+CREATE INDEX `fundingtransfer_check_at` ON `funding_transfers` (`check_at`) WHERE check_at IS NOT NULL;
 -- Create "holds" table
 CREATE TABLE `holds` (
   `id` uuid NOT NULL,
@@ -307,6 +307,8 @@ CREATE TABLE `products` (
 );
 -- Create index "product_merchant_id_sku" to table: "products"
 CREATE UNIQUE INDEX `product_merchant_id_sku` ON `products` (`merchant_id`, `sku`);
+-- Create index "product_merchant_id_id" to table: "products"
+CREATE INDEX `product_merchant_id_id` ON `products` (`merchant_id`, `id`);
 -- Create "refunds" table
 CREATE TABLE `refunds` (
   `id` uuid NOT NULL,
@@ -423,6 +425,8 @@ CREATE TABLE `webhook_deliveries` (
 );
 -- Create index "webhookdelivery_endpoint_id_event_id" to table: "webhook_deliveries"
 CREATE UNIQUE INDEX `webhookdelivery_endpoint_id_event_id` ON `webhook_deliveries` (`endpoint_id`, `event_id`);
+-- Create index "webhookdelivery_endpoint_id_id" to table: "webhook_deliveries"
+CREATE INDEX `webhookdelivery_endpoint_id_id` ON `webhook_deliveries` (`endpoint_id`, `id`);
 -- Create index "webhookdelivery_next_attempt_at" to table: "webhook_deliveries"
 CREATE INDEX `webhookdelivery_next_attempt_at` ON `webhook_deliveries` (`next_attempt_at`) WHERE state = 'PENDING';
 -- Create "webhook_endpoints" table
