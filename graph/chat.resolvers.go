@@ -150,7 +150,7 @@ func (r *subscriptionResolver) MessageAdded(ctx context.Context, conversationID 
 	if err != nil {
 		return nil, err
 	}
-	return live(ctx, r.Resolver, seq, func(m chat.Message) (*connection.MessageEdge, bool, error) {
+	return live(ctx, seq, func(m chat.Message) (*connection.MessageEdge, bool, error) {
 		return &connection.MessageEdge{Cursor: r.Cursors.Cursor(list, chat.MessagePosition(m)), Node: m}, true, nil
 	}), nil
 }
@@ -160,7 +160,7 @@ func (r *subscriptionResolver) Feed(ctx context.Context, after *string) (<-chan 
 	if err != nil {
 		return nil, err
 	}
-	return live(ctx, r.Resolver, seq, func(e chat.Entry) (*model.FeedEvent, bool, error) {
+	return live(ctx, seq, func(e chat.Entry) (*model.FeedEvent, bool, error) {
 		subject, err := r.subject(ctx, v, e)
 		return &model.FeedEvent{Cursor: r.Cursors.Cursor(feedList(v), chat.EntryPosition(e)), Subject: subject}, true, err
 	}), nil

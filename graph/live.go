@@ -4,15 +4,14 @@ import (
 	"context"
 	"iter"
 
-	"github.com/soukhq/souk/internal/base/errs"
 	"github.com/soukhq/souk/internal/base/page"
 	"github.com/soukhq/souk/internal/core/chat"
 )
 
 // live carries a sequence of a service into the channel that gqlgen reads, each
 // item as the API shows it; an item that show leaves out is passed over. The
-// channel ends with the sequence.
-func live[T, V any](ctx context.Context, r *Resolver, seq iter.Seq2[T, error], show func(T) (V, bool, error)) <-chan V {
+// channel ends with the sequence; if that fails, the client is told why.
+func live[T, V any](ctx context.Context, seq iter.Seq2[T, error], show func(T) (V, bool, error)) <-chan V {
 	out := make(chan V)
 	go func() {
 		defer close(out)
@@ -25,9 +24,7 @@ func live[T, V any](ctx context.Context, r *Resolver, seq iter.Seq2[T, error], s
 				v, ok, err = show(item)
 			}
 			if err != nil {
-				if ctx.Err() == nil && errs.KindOf(err) == errs.Internal {
-					r.Log.Error("graph: subscription ended", "err", err)
-				}
+				failStream(ctx, err)
 				return
 			}
 			if !ok {

@@ -7,13 +7,31 @@ package graph
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/soukhq/souk/graph/connection"
 	"github.com/soukhq/souk/graph/generated"
 	"github.com/soukhq/souk/graph/model"
 	"github.com/soukhq/souk/internal/base/auth"
+	"github.com/soukhq/souk/internal/base/money"
+	"github.com/soukhq/souk/internal/core/ledger"
 	"github.com/soukhq/souk/internal/core/merchant"
 )
+
+func (r *merchantResolver) EndpointURL(ctx context.Context, obj *merchant.Merchant) (*string, error) {
+	return inside(ctx, obj, obj.EndpointURL), nil
+}
+
+func (r *merchantResolver) JwksURL(ctx context.Context, obj *merchant.Merchant) (*string, error) {
+	return inside(ctx, obj, obj.JWKSURL), nil
+}
+
+func (r *merchantResolver) Accounts(ctx context.Context, obj *merchant.Merchant) ([]ledger.Account, error) {
+	if !merchant.SeesInside(auth.FromContext(ctx), obj.ID) {
+		return nil, nil
+	}
+	return r.Ledger.OwnedBy(ctx, ledger.OwnerMerchant, obj.ID)
+}
 
 func (r *merchantResolver) Products(ctx context.Context, obj *merchant.Merchant, first *int, after *string, last *int, before *string) (*connection.Connection[merchant.Product], error) {
 	list := "products:" + obj.ID.String()
@@ -23,6 +41,24 @@ func (r *merchantResolver) Products(ctx context.Context, obj *merchant.Merchant,
 	}
 	p, err := r.Merchants.ByMerchant(ctx, auth.FromContext(ctx), obj.ID, sl)
 	return connection.Of(r.Cursors, list, p, merchant.ProductPosition), err
+}
+
+func (r *merchantAccountResolver) Balance(ctx context.Context, obj *ledger.Account) (*money.Amount, error) {
+	return &money.Amount{Minor: obj.Balance, Currency: obj.Currency()}, nil
+}
+
+func (r *merchantAccountResolver) Available(ctx context.Context, obj *ledger.Account) (*money.Amount, error) {
+	return &money.Amount{Minor: obj.Available(), Currency: obj.Currency()}, nil
+}
+
+func (r *merchantAccountResolver) Statement(ctx context.Context, obj *ledger.Account, first *int, after *string, last *int, before *string) (*connection.Connection[ledger.Line], error) {
+	list := fmt.Sprintf("account:%d", obj.ID)
+	sl, err := r.slice(list, first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.Ledger.Statement(ctx, obj.ID, sl)
+	return connection.Of(r.Cursors, list, p, ledger.LinePosition), err
 }
 
 func (r *mutationResolver) MerchantRegister(ctx context.Context, input model.MerchantRegisterInput) (*model.MerchantRegisterPayload, error) {
@@ -118,9 +154,14 @@ func (r *viewerResolver) Merchant(ctx context.Context, obj *auth.Viewer) (*merch
 
 func (r *Resolver) Merchant() generated.MerchantResolver { return &merchantResolver{r} }
 
+func (r *Resolver) MerchantAccount() generated.MerchantAccountResolver {
+	return &merchantAccountResolver{r}
+}
+
 func (r *Resolver) Product() generated.ProductResolver { return &productResolver{r} }
 
 type (
-	merchantResolver struct{ *Resolver }
-	productResolver  struct{ *Resolver }
+	merchantResolver        struct{ *Resolver }
+	merchantAccountResolver struct{ *Resolver }
+	productResolver         struct{ *Resolver }
 )

@@ -121,7 +121,7 @@ func (r *subscriptionResolver) OrderUpdated(ctx context.Context, after *string) 
 	if err != nil {
 		return nil, err
 	}
-	return live(ctx, r.Resolver, seq, func(e chat.Entry) (*model.OrderUpdate, bool, error) {
+	return live(ctx, seq, func(e chat.Entry) (*model.OrderUpdate, bool, error) {
 		if e.Kind != chat.EntryOrder {
 			return nil, false, nil
 		}

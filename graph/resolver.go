@@ -25,6 +25,7 @@ type Services struct {
 	Chats     *chat.Service
 	Merchants *merchant.Service
 	Purchases *purchase.Service
+	Ledger    *ledger.Service
 	Wallets   *wallet.Service
 	Webhooks  *webhook.Service
 	Sandboxes *sandbox.Service

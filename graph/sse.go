@@ -47,7 +47,6 @@ func (h *Handler) serveStream(ctx context.Context, w http.ResponseWriter, op *op
 		}
 	}
 	s := &eventStream{w: w, control: http.NewResponseController(w), timeout: h.cfg.Limits.WriteTimeout}
-	defer s.release()
 	header := w.Header()
 	header["Content-Type"] = headerStream
 	header.Set("X-Accel-Buffering", "no") // proxies pass events on as they come
@@ -137,9 +136,6 @@ func (s *eventStream) next(resp *graphql.Response) bool {
 	return s.write(b.Bytes())
 }
 
-// release gives the connection back to the server, for the next request.
-func (s *eventStream) release() { _ = s.control.SetWriteDeadline(time.Time{}) }
-
 func (s *eventStream) send(event string) { s.write([]byte(event)) }
 
 func (s *eventStream) write(event []byte) bool {
@@ -148,7 +144,7 @@ func (s *eventStream) write(event []byte) bool {
 	if s.broken {
 		return false
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout))
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout)) // in place of the server's, which is for whole answers
 	if _, err := s.w.Write(event); err != nil {
 		s.broken = true
 	} else if err := s.control.Flush(); err != nil {

@@ -134,29 +134,3 @@ func TestSSE_OutlivesTheServersTimeouts(t *testing.T) {
 	leave()
 	done()
 }
-
-// TestSSE_LeavesTheConnection sends a slow request after a stream, on the same
-// connection.
-func TestSSE_LeavesTheConnection(t *testing.T) {
-	t.Parallel()
-	b := setup(t, func(c *Config) {
-		c.Limits.WriteTimeout = 20 * time.Millisecond
-		c.Limits.Timeout = 60 * time.Millisecond
-	})
-	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
-	defer client.CloseIdleConnections()
-	for _, accept := range []string{typeStream, typeJSON} {
-		req, _ := http.NewRequestWithContext(t.Context(), "POST", b.url, strings.NewReader(`{"query":"{slow}"}`))
-		req.Header.Set("Content-Type", typeJSON)
-		req.Header.Set("Accept", accept)
-		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil || !strings.Contains(string(data), codeUnavailable) {
-			t.Errorf("%s: %s, %v", accept, data, err)
-		}
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"github.com/soukhq/souk/graph/connection"
+	"github.com/soukhq/souk/graph/generated"
 	"github.com/soukhq/souk/graph/model"
 	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/errs"
@@ -125,6 +126,14 @@ func (r *queryResolver) UserByExternalID(ctx context.Context, externalID string)
 	return &u, err
 }
 
+func (r *userResolver) ExternalID(ctx context.Context, obj *user.User) (*string, error) {
+	v := auth.FromContext(ctx)
+	if v.Is(auth.Service, auth.Operator) || v.UserID == obj.ID {
+		return &obj.ExternalID, nil
+	}
+	return nil, nil
+}
+
 func (r *viewerResolver) User(ctx context.Context, obj *auth.Viewer) (*user.User, error) {
 	if obj.Kind != auth.User {
 		return nil, nil
@@ -172,3 +181,7 @@ func (r *viewerResolver) PersonalData(ctx context.Context, obj *auth.Viewer) (*s
 	text := string(data)
 	return &text, nil
 }
+
+func (r *Resolver) User() generated.UserResolver { return &userResolver{r} }
+
+type userResolver struct{ *Resolver }

@@ -31,6 +31,7 @@ type cli struct {
 	Keys        keysCmd        `cmd:"" help:"Look after Souk's own keys."`
 	MerchantSim merchantSimCmd `cmd:"" name:"merchant-sim" help:"Run a merchant's product server to buy from."`
 	Demo        demoCmd        `cmd:"" help:"Start Souk with demo data and buy something, step by step."`
+	Crash       crashCmd       `cmd:"" help:"Kill Souk, PostgreSQL and Redis under load, and look for what was lost."`
 	Bench       benchCmd       `cmd:"" help:"Measure Souk beside pgbench on the same machine."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }

@@ -25,6 +25,7 @@ type ResolverRoot interface {
 	FundingSource() FundingSourceResolver
 	FundingTransfer() FundingTransferResolver
 	Merchant() MerchantResolver
+	MerchantAccount() MerchantAccountResolver
 	Message() MessageResolver
 	Mutation() MutationResolver
 	Order() OrderResolver
@@ -35,6 +36,7 @@ type ResolverRoot interface {
 	Refund() RefundResolver
 	StatementLine() StatementLineResolver
 	Subscription() SubscriptionResolver
+	User() UserResolver
 	Viewer() ViewerResolver
 	WebhookAttempt() WebhookAttemptResolver
 	WebhookDelivery() WebhookDeliveryResolver
@@ -598,6 +600,8 @@ type Merchant implements Node {
   jwksUrl: URL
   "When it was registered."
   createdAt: DateTime!
+  "What Souk owes it, one account for each currency. Shown to the merchant and to operators."
+  accounts: [MerchantAccount!] @listSize(assumedSize: 5)
   "What it offers, newest first."
   products(
     "How many from the start, 1 to 100."
@@ -609,6 +613,25 @@ type Merchant implements Node {
     "Only those before this cursor."
     before: String
   ): ProductConnection!
+}
+
+"What Souk owes a merchant in one currency."
+type MerchantAccount {
+  "What it has."
+  balance: Money!
+  "What can be refunded from it or paid out now."
+  available: Money!
+  "Its movements, newest first."
+  statement(
+    "How many from the start, 1 to 100."
+    first: Int
+    "Only those after this cursor."
+    after: String
+    "How many from the end, 1 to 100."
+    last: Int
+    "Only those before this cursor."
+    before: String
+  ): StatementLineConnection!
 }
 
 "Whether a merchant may sell."
@@ -1264,6 +1287,8 @@ enum PurchaseErrorCode {
 type User implements Node {
   "The user's id."
   id: ID!
+  "The chat app's own name for the user. Shown to the user and to the chat app's server."
+  externalId: String
   "The name that others see."
   displayName: String!
   "Whether the user moves real money."
@@ -1672,14 +1697,30 @@ type FundingSourceEdge {
 type StatementLine {
   "The transfer's id, the same on both sides."
   transferId: ID!
-  "What kind of movement, such as ` + "`" + `PURCHASE` + "`" + `."
-  kind: String!
+  "What kind of movement."
+  kind: TransferKind!
   "What it changed: above zero came in, below zero went out."
   amount: Money!
   "When."
   at: DateTime!
   "The order that it was for; null when it was for something else."
   order: Order
+}
+
+"What kind of movement of money."
+enum TransferKind {
+  "A buyer paid a merchant."
+  PURCHASE
+  "A merchant gave money back for an order."
+  REFUND
+  "A bank account or card filled a wallet."
+  TOP_UP
+  "A bank took a top-up back."
+  TOP_UP_RETURNED
+  "A wallet gave a top-up back."
+  RETURN
+  "A bank did not take what a wallet gave back."
+  RETURN_RETURNED
 }
 
 "A page of a statement."
@@ -2546,10 +2587,24 @@ func (ec *executionContext) childFields_Merchant(ctx context.Context, field grap
 		return ec.fieldContext_Merchant_jwksUrl(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Merchant_createdAt(ctx, field)
+	case "accounts":
+		return ec.fieldContext_Merchant_accounts(ctx, field)
 	case "products":
 		return ec.fieldContext_Merchant_products(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Merchant", field.Name)
+}
+
+func (ec *executionContext) childFields_MerchantAccount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "balance":
+		return ec.fieldContext_MerchantAccount_balance(ctx, field)
+	case "available":
+		return ec.fieldContext_MerchantAccount_available(ctx, field)
+	case "statement":
+		return ec.fieldContext_MerchantAccount_statement(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MerchantAccount", field.Name)
 }
 
 func (ec *executionContext) childFields_MerchantRegisterPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3028,6 +3083,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 	switch field.Name {
 	case "id":
 		return ec.fieldContext_User_id(ctx, field)
+	case "externalId":
+		return ec.fieldContext_User_externalId(ctx, field)
 	case "displayName":
 		return ec.fieldContext_User_displayName(ctx, field)
 	case "mode":

@@ -1164,14 +1164,14 @@ func (ec *executionContext) _StatementLine_kind(ctx context.Context, field graph
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+			return ec.marshalNTransferKind2string(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_StatementLine_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("StatementLine", field, false, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("StatementLine", field, false, false, errors.New("field of type TransferKind does not have child fields"))
 }
 
 func (ec *executionContext) _StatementLine_amount(ctx context.Context, field graphql.CollectedField, obj *ledger.Line) (ret graphql.Marshaler) {
@@ -3229,6 +3229,16 @@ func (ec *executionContext) marshalNStatementLine2ᚕgithubᚗcomᚋsoukhqᚋsou
 	return ret
 }
 
+func (ec *executionContext) marshalNStatementLineConnection2ᚖgithubᚗcomᚋsoukhqᚋsoukᚋgraphᚋconnectionᚐConnection(ctx context.Context, sel ast.SelectionSet, v *connection.Connection[ledger.Line]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StatementLineConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNStatementLineEdge2githubᚗcomᚋsoukhqᚋsoukᚋgraphᚋconnectionᚐEdge(ctx context.Context, sel ast.SelectionSet, v connection.Edge[ledger.Line]) graphql.Marshaler {
 	return ec._StatementLineEdge(ctx, sel, &v)
 }
@@ -3247,6 +3257,22 @@ func (ec *executionContext) marshalNStatementLineEdge2ᚕgithubᚗcomᚋsoukhq�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNTransferKind2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTransferKind2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNWalletErrorCode2githubᚗcomᚋsoukhqᚋsoukᚋgraphᚋmodelᚐWalletErrorCode(ctx context.Context, v any) (model.WalletErrorCode, error) {

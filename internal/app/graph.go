@@ -22,7 +22,7 @@ func (a *App) graph() (*graph.Handler, error) {
 	cfg := graph.Config{
 		Resolver: graph.NewResolver(graph.Services{
 			Log: a.Log, Cursors: a.Cursors, Users: a.Users, Chats: a.Chat, Merchants: a.Merchants,
-			Purchases: a.Purchases, Wallets: a.Wallets, Webhooks: a.Webhooks, Sandboxes: a.Sandboxes,
+			Purchases: a.Purchases, Ledger: a.Ledger, Wallets: a.Wallets, Webhooks: a.Webhooks, Sandboxes: a.Sandboxes,
 		}),
 		Log: a.Log, Introspection: g.Introspection, GraphiQL: g.Explorer,
 		Limits: graph.Limits{

@@ -118,6 +118,21 @@ func (f *fleet) closed(ctx context.Context, choose pick, d time.Duration) (float
 	return float64(inTime.Load()) / d.Seconds(), err
 }
 
+// touch lets every payer and every seller take part in one payment, so that Souk
+// has seen each token and each card.
+func (f *fleet) touch(ctx context.Context, m *market) error {
+	return f.each(func(n int, w *wire, failed func() bool) error {
+		keys := newKeys()
+		for i := n; i < len(m.payers) && !failed() && ctx.Err() == nil; i += len(f.wires) {
+			if err := w.pay(&m.payers[i], &m.sellers[i%len(m.sellers)], keys.next()); err != nil {
+				return err
+			}
+			f.paid.Add(1)
+		}
+		return ctx.Err()
+	})
+}
+
 // open sends at a rate, whether Souk keeps up or not: arrivals are drawn as those
 // of pgbench are (a Poisson process), each is sent by the next connection that is
 // free, and what it took counts from when it was due. It gives that in

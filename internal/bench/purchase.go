@@ -158,6 +158,9 @@ func (s *stage) measure(ctx context.Context) ([]Figure, error) {
 	s.say("%d keep-alive connections, whole documents, each user's own token, each merchant's own card", s.Connections)
 	s.say("rate limits are those of production, but for that of one address: all load comes from 127.0.0.1")
 	s.say("warming up…")
+	if err := s.fleet.touch(ctx, s.market); err != nil {
+		return nil, err
+	}
 	if _, err := s.fleet.closed(ctx, s.market.uniform, s.Duration); err != nil {
 		return nil, err
 	}

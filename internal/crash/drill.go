@@ -155,15 +155,12 @@ func (d *drill) load(ctx context.Context, processes []*process) error {
 	defer cancel()
 	var (
 		closed atomic.Bool
-		trade  = d.newTrade(ctx)
+		trade  = d.newTrade()
 	)
 	selling := make(chan error, 1)
 	go func() { selling <- trade.run(ctx, closed.Load) }()
 
-	watched, unwatch := context.WithCancel(ctx)
-	go d.report(watched)
 	err := d.strike(ctx)
-	unwatch()
 	for _, p := range processes {
 		err = errors.Join(err, p.await(ctx))
 	}
@@ -186,7 +183,7 @@ type trade struct {
 	err      error
 }
 
-func (d *drill) newTrade(context.Context) *trade {
+func (d *drill) newTrade() *trade {
 	t := &trade{desks: map[string]*desk{}}
 	join := func(name string) *client {
 		j, err := OpenJournal(filepath.Join(d.dir, "journals", name+".jsonl"))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,16 +88,20 @@ func OpenJournal(path string) (*Journal, error) {
 	return &Journal{file: f}, nil
 }
 
-// Write adds an entry and returns when it is on disk.
-func (j *Journal) Write(e Entry) error {
-	e.At = time.Now().UTC()
-	line, err := json.Marshal(e)
-	if err != nil {
-		return err
+// Write adds entries and returns when they are on disk.
+func (j *Journal) Write(entries ...Entry) error {
+	var lines []byte
+	for _, e := range entries {
+		e.At = time.Now().UTC()
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		lines = append(append(lines, line...), '\n')
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	if _, err := j.file.Write(lines); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return j.file.Sync()
@@ -105,7 +110,7 @@ func (j *Journal) Write(e Entry) error {
 // Close closes the file.
 func (j *Journal) Close() error { return j.file.Close() }
 
-// ReadJournals reads all journals of a folder, each from its beginning.
+// ReadJournals reads all journals of a folder, by time.
 func ReadJournals(folder string) (all []Entry, err error) {
 	paths, err := filepath.Glob(filepath.Join(folder, "*.jsonl"))
 	if err != nil {
@@ -116,6 +121,7 @@ func ReadJournals(folder string) (all []Entry, err error) {
 			return nil, err
 		}
 	}
+	slices.SortStableFunc(all, func(a, b Entry) int { return a.At.Compare(b.At) })
 	return all, nil
 }
 

@@ -70,6 +70,7 @@ func (d *drill) strike(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	go d.report(ctx)
 	var wg sync.WaitGroup
 	for _, s := range all {
 		wg.Go(func() {

@@ -104,7 +104,7 @@ const (
 )
 
 // Mutate sends a mutation with one input and decodes its payload into out; its
-// first refusal is an error.
+// first refusal is an error, beside which the payload tells what else there is.
 func (c *Client) Mutate(ctx context.Context, token, document string, input map[string]any, out any) error {
 	var data map[string]json.RawMessage
 	if err := c.Do(ctx, token, document, map[string]any{"input": input}, &data); err != nil {
@@ -117,11 +117,13 @@ func (c *Client) Mutate(ctx context.Context, token, document string, input map[s
 		if err := json.Unmarshal(payload, &refused); err != nil {
 			return err
 		}
+		if out != nil {
+			if err := json.Unmarshal(payload, out); err != nil {
+				return err
+			}
+		}
 		if len(refused.UserErrors) > 0 {
 			return refused.UserErrors[0]
-		}
-		if out != nil {
-			return json.Unmarshal(payload, out)
 		}
 	}
 	return nil

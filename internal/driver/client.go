@@ -74,25 +74,38 @@ func (c *Client) Do(ctx context.Context, token, document string, variables map[s
 	if c.Show != nil {
 		c.Show(document, variables, raw)
 	}
-	var answer struct {
-		Data   json.RawMessage `json:"data"`
-		Errors []struct {
-			Message    string `json:"message"`
-			Extensions struct {
-				Code string `json:"code"`
-			} `json:"extensions"`
-		} `json:"errors"`
-	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return &Error{Status: resp.StatusCode, Code: "NOT_JSON", Message: string(raw[:min(len(raw), 200)])}
-	}
-	if len(answer.Errors) > 0 {
-		return &Error{Status: resp.StatusCode, Code: answer.Errors[0].Extensions.Code, Message: answer.Errors[0].Message}
-	}
-	if out == nil {
+	return readResponse(raw, resp.StatusCode, out)
+}
+
+// response is a GraphQL response.
+type response struct {
+	Data   json.RawMessage `json:"data"`
+	Errors []struct {
+		Message    string `json:"message"`
+		Extensions struct {
+			Code string `json:"code"`
+		} `json:"extensions"`
+	} `json:"errors"`
+}
+
+// fault is the response's first error, if there is one.
+func (r response) fault(status int) error {
+	if len(r.Errors) == 0 {
 		return nil
 	}
-	return json.Unmarshal(answer.Data, out)
+	return &Error{Status: status, Code: r.Errors[0].Extensions.Code, Message: r.Errors[0].Message}
+}
+
+// readResponse decodes a response's data into out.
+func readResponse(raw []byte, status int, out any) error {
+	var r response
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return &Error{Status: status, Code: "NOT_JSON", Message: string(raw[:min(len(raw), 200)])}
+	}
+	if err := r.fault(status); err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(r.Data, out)
 }
 
 // Ready waits until Souk can serve.

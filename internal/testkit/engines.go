@@ -34,8 +34,15 @@ func EngineURLs(t *testing.T, test func(t *testing.T, url string)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, PostgresFrom(t, storeTemplate(t)))
+		test(t, PostgresStore(t))
 	})
+}
+
+// PostgresStore makes a PostgreSQL database with Souk's tables and gives its URL.
+// It is dropped when the test ends.
+func PostgresStore(t testing.TB) string {
+	t.Helper()
+	return PostgresFrom(t, storeTemplate(t))
 }
 
 // OpenStore opens a database until the test ends.

@@ -35,7 +35,9 @@ func Eventually(t testing.TB, ctx context.Context, cond func() error) {
 // Main runs a package's tests and fails when they leave goroutines behind:
 //
 //	func TestMain(m *testing.M) { testkit.Main(m) }
-func Main(m *testing.M, allowed ...goleak.Option) {
+//
+// Tests that share something wrap m, to put it away before the count.
+func Main(m goleak.TestingM, allowed ...goleak.Option) {
 	goleak.VerifyTestMain(m, allowed...)
 }
 

@@ -2,16 +2,16 @@
 //
 // A rule is a generic cell rate (GCRA): Burst at once, and Rate per Period in
 // the long run. Redis counts (redis_rate). Since asking it for each of ten
-// thousand payments a second would cost more than the payments, a process leases
-// a chunk of a key's tokens at once and spends it without asking again:
+// thousand payments a second would cost more than the payments, a process lets
+// callers who are far from their limit pass on credit, and pays what they owe
+// when it next asks:
 //
-//   - No token is handed out twice, so all processes together never admit more
-//     than Redis granted. But a leased token may be spent up to leaseFor after
-//     it was granted: in a short window up to processes × (chunk - 1) more than
-//     the rule says may pass. A chunk is at most a tenth of what the rule gives
-//     in a second, so small limits have chunks of 1 and are exact.
-//   - Tokens that are not spent in time are lost to their owner: at most
-//     chunk - 1 for each process and second, a tenth of the rate in each.
+//   - Credit is a part of what Redis said was left, and less than a tenth of the
+//     burst. The closer a caller is to the limit the smaller it gets, and at last
+//     each request asks; small limits always do.
+//   - What is owed does not lapse, so in the long run the rate holds. In a short
+//     window processes × (chunk - 1) more than the rule says may pass, if one
+//     process does not know yet what others have used up.
 //   - Once Redis has refused, no one is asked again until it could say yes, so a
 //     flood above the limit costs no round trips.
 //
@@ -40,7 +40,6 @@ import (
 const (
 	maxKeys  = 1 << 16
 	maxChunk = 1000
-	leaseFor = time.Second
 	patience = 50 * time.Millisecond
 	// After this many failures in a row Redis is left alone for reopenAfter.
 	failuresMax = 3
@@ -69,11 +68,8 @@ func (r Rule) Validate() error {
 // interval is the time in which one token comes back.
 func (r Rule) interval() time.Duration { return r.Period / time.Duration(r.Rate) }
 
-// chunk is how many tokens a process leases at once.
-func (r Rule) chunk() int {
-	perSecond := int(time.Duration(r.Rate) * time.Second / r.Period)
-	return max(1, min(r.Burst, perSecond, 10*maxChunk)/10)
-}
+// chunk is how many tokens a process pays for at once, at most.
+func (r Rule) chunk() int { return max(1, min(r.Burst/10, maxChunk)) }
 
 // Decision is the answer to one request.
 type Decision struct {
@@ -129,17 +125,17 @@ func (l *Limiter) Allow(ctx context.Context, key string, rule Rule, cost int) De
 		return Decision{Allowed: true}
 	}
 	b := l.bucket(key)
-	// Held while Redis is asked: requests of one key share the lease that comes.
+	// Held while Redis is asked: requests of one key share the credit that comes.
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := l.now()
 	if d, ok := b.spend(now, rule, cost); ok {
 		return d
 	}
-	if err := l.lease(ctx, key, b, rule, cost); err != nil {
+	d, err := l.settle(ctx, key, b, rule, cost)
+	if err != nil {
 		return b.alone(now, rule, cost)
 	}
-	d, _ := b.spend(now, rule, cost)
 	return d
 }
 
@@ -154,26 +150,21 @@ func (l *Limiter) bucket(key string) *bucket {
 	return b
 }
 
-// lease asks Redis for what is missing to cost, and for a chunk when it is
-// likely that there is one.
-func (l *Limiter) lease(ctx context.Context, key string, b *bucket, rule Rule, cost int) error {
-	missing := cost - b.leased
-	ask := max(missing, min(rule.chunk(), b.remaining))
-	res, err := l.ask(ctx, key, rule, ask)
-	if err == nil && res.Allowed == 0 && ask > missing { // others were faster
-		res, err = l.ask(ctx, key, rule, missing)
-	}
+// settle asks Redis for what is owed and for cost.
+func (l *Limiter) settle(ctx context.Context, key string, b *bucket, rule Rule, cost int) (Decision, error) {
+	res, err := l.ask(ctx, key, rule, min(b.owed+cost, rule.Burst))
 	if err != nil {
-		return err
+		return Decision{}, err
 	}
 	now := l.now()
 	b.remaining = res.Remaining
 	if res.Allowed == 0 {
-		b.denied, b.deniedUntil = missing, now.Add(res.RetryAfter)
-		return nil
+		b.denied, b.deniedUntil = cost, now.Add(res.RetryAfter)
+		return Decision{Remaining: res.Remaining, RetryAfter: res.RetryAfter}, nil
 	}
-	b.leased, b.leasedUntil = b.leased+res.Allowed, now.Add(leaseFor)
-	return nil
+	b.owed = 0
+	b.count(now, rule, cost)
+	return Decision{Allowed: true, Remaining: res.Remaining}, nil
 }
 
 func (l *Limiter) ask(ctx context.Context, key string, rule Rule, n int) (*redis_rate.Result, error) {
@@ -189,9 +180,8 @@ func (l *Limiter) ask(ctx context.Context, key string, rule Rule, n int) (*redis
 type bucket struct {
 	mu sync.Mutex
 
-	leased      int // granted by Redis, not yet spent
-	leasedUntil time.Time
-	remaining   int // what Redis had left when it was last asked
+	owed      int // spent, and not yet asked for
+	remaining int // what Redis had left when it was last asked
 
 	denied      int // Redis refuses this many until deniedUntil
 	deniedUntil time.Time
@@ -201,18 +191,15 @@ type bucket struct {
 
 // spend decides without Redis, if that is possible.
 func (b *bucket) spend(now time.Time, rule Rule, cost int) (Decision, bool) {
-	if now.After(b.leasedUntil) {
-		b.leased = 0
+	if b.denied > 0 && cost >= b.denied && now.Before(b.deniedUntil) {
+		return Decision{Remaining: b.remaining - b.owed, RetryAfter: b.deniedUntil.Sub(now)}, true
 	}
-	if b.leased >= cost {
-		b.leased -= cost
-		b.count(now, rule, cost)
-		return Decision{Allowed: true, Remaining: b.leased + b.remaining}, true
+	if credit := min(rule.chunk()-1, b.remaining/4); b.owed+cost > credit {
+		return Decision{}, false
 	}
-	if cost-b.leased >= b.denied && now.Before(b.deniedUntil) {
-		return Decision{Remaining: b.leased + b.remaining, RetryAfter: b.deniedUntil.Sub(now)}, true
-	}
-	return Decision{}, false
+	b.owed += cost
+	b.count(now, rule, cost)
+	return Decision{Allowed: true, Remaining: b.remaining - b.owed}, true
 }
 
 // count keeps this process's own account of what it admitted: it is what rules

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/soukhq/souk/internal/base/auth"
@@ -134,6 +135,9 @@ func (s *Service) Create(ctx context.Context, v auth.Viewer, in CreateInput) (Do
 	key, err := ledger.NewKey(principal(v), opCreate, in.Key, in)
 	if err != nil {
 		return Done{}, err
+	}
+	if seedDoubleCharge && rand.N(20) == 0 {
+		key.ID = id.New()
 	}
 	for range maxRaces {
 		order, direct, err := s.prepare(ctx, v, in)

@@ -1,0 +1,146 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/soukhq/souk/internal/merchantsim"
+)
+
+// Times of what comes after the load.
+const (
+	// endWithin is how long the last order may take to its end: its deadline, and
+	// what a merchant who is asked again may need.
+	endWithin = 120 * time.Second
+	// hearWithin is how long the last webhook may take. The queue gives a task of a
+	// worker that was killed to another one only after a minute or two.
+	hearWithin = 240 * time.Second
+	settleLook = 2 * time.Second
+	// Retries of webhooks are minutes and hours apart. Rather than wait for them,
+	// the sandbox's clock is moved.
+	moveEvery = 12 * time.Second
+	moveBy    = 40 * time.Minute
+)
+
+// facts is what the judge looks at.
+type facts struct {
+	journals  []Entry // of all clients, by time
+	told      []Entry // by the API, when all is over
+	merchants map[string][]merchantsim.Entry
+	stock     map[string]int64 // how many there were, by SKU
+	faults    []string         // of processes
+}
+
+// settle waits until every order has ended and every merchant has heard, or
+// until that has taken too long, and gathers what there is to judge.
+func (d *drill) settle(ctx context.Context) (facts, error) {
+	if err := d.awaitEnds(ctx); err != nil {
+		return facts{}, err
+	}
+	f, err := d.gather(ctx)
+	if err != nil {
+		return f, err
+	}
+	return f, d.awaitMerchants(ctx, &f)
+}
+
+func (d *drill) awaitEnds(ctx context.Context) error {
+	limit := time.Now().Add(endWithin)
+	for {
+		open := 0
+		for _, u := range d.world.users {
+			orders, err := d.souk[0].OrdersOf(ctx, u.token, "AUTHORISED")
+			if err != nil {
+				return fmt.Errorf("ask for open orders: %w", err)
+			}
+			open += len(orders)
+		}
+		if open == 0 || time.Now().After(limit) {
+			return nil
+		}
+		d.say("%d orders wait for their end", open)
+		if !wait(ctx, settleLook) {
+			return ctx.Err()
+		}
+	}
+}
+
+// gather reads the journals, and writes down what the API tells.
+func (d *drill) gather(ctx context.Context) (f facts, err error) {
+	if f.journals, err = ReadJournals(filepath.Join(d.dir, "journals")); err != nil {
+		return f, err
+	}
+	f.stock = map[string]int64{}
+	for _, o := range d.world.offers {
+		if o.stock > 0 {
+			f.stock[o.sku] = o.stock
+		}
+	}
+	j, err := OpenJournal(filepath.Join(d.dir, "told.jsonl"))
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = j.Close() }()
+	for _, u := range d.world.users {
+		told, err := d.hear(ctx, u)
+		if err != nil {
+			return f, fmt.Errorf("ask for the end of %s: %w", u.name, err)
+		}
+		f.told = append(f.told, told...)
+	}
+	return f, j.Write(f.told...)
+}
+
+// hear gives what the API tells a buyer.
+func (d *drill) hear(ctx context.Context, u *user) (told []Entry, err error) {
+	orders, err := d.souk[0].OrdersOf(ctx, u.token)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range orders {
+		e := Entry{Step: Told, Act: ActOrder, Who: u.name, Amount: o.Total.Minor()}
+		told = append(told, e.about(o))
+	}
+	sources, err := d.souk[0].Sources(ctx, u.token)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sources {
+		if s.ID == u.wallet && s.Balance != nil && s.Held != nil {
+			told = append(told, Entry{Step: Told, Act: ActWallet, Who: u.name, Amount: s.Balance.Minor(), Held: s.Held.Minor()})
+		}
+	}
+	return told, nil
+}
+
+// awaitMerchants waits until nothing is missing in the merchants' logs.
+func (d *drill) awaitMerchants(ctx context.Context, f *facts) error {
+	limit, moved := time.Now().Add(hearWithin), time.Now()
+	for {
+		f.merchants = map[string][]merchantsim.Entry{}
+		for _, s := range d.shops {
+			log, err := merchantsim.ReadLog(s.logFile())
+			if err != nil {
+				return err
+			}
+			f.merchants[s.name] = log
+		}
+		v := judge(*f)
+		missing := v.count(Unheard) + v.count(Unreleased)
+		if missing == 0 || time.Now().After(limit) {
+			return nil
+		}
+		d.say("%d messages to merchants are on their way", missing)
+		if time.Since(moved) > moveEvery {
+			moved = time.Now()
+			if err := d.souk[0].AdvanceClock(ctx, d.world.service, moveBy); err != nil {
+				return fmt.Errorf("move the sandbox's clock: %w", err)
+			}
+		}
+		if !wait(ctx, settleLook) {
+			return ctx.Err()
+		}
+	}
+}
