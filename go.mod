@@ -91,3 +91,10 @@ tool (
 	entgo.io/ent/cmd/ent
 	github.com/99designs/gqlgen
 )
+
+// What npm installs is no Go code of ours.
+ignore (
+	./examples/merchant-node/node_modules
+	./test/clients/node_modules
+	./test/schema/node_modules
+)

@@ -48,7 +48,7 @@ func BenchmarkHandler(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			body := []byte(bench.body)
 			w := &discard{header: http.Header{}}
-			r, _ := http.NewRequest("POST", "/graphql", nil)
+			r, _ := http.NewRequest(http.MethodPost, "/graphql", nil)
 			r.Header.Set("Content-Type", typeJSON)
 			r.Header.Set("Accept", typeGraphQL)
 			r.Header.Set("Authorization", "Bearer ann")

@@ -71,7 +71,11 @@ func (d *documents) make(text string) (*document, gqlerror.List) {
 		if strings.Contains(err.Error(), "exceeded token limit") {
 			return nil, gqlerror.List{tooBig("The document has too many tokens.", d.limits.Tokens+1, d.limits.Tokens)}
 		}
-		return nil, invalid(err)
+		fault, ok := errors.AsType[*gqlerror.Error](err)
+		if !ok {
+			fault = gqlerror.Wrap(err)
+		}
+		return nil, invalid(gqlerror.List{fault})
 	}
 	if len(parsed.Operations) == 0 {
 		return nil, gqlerror.List{fault(codeValidation, "The document holds no operation.")}
@@ -143,14 +147,7 @@ func tooBig(message string, cost, limit int) *gqlerror.Error {
 }
 
 // invalid puts what the parser or the validator says into the API's terms.
-func invalid(err error) gqlerror.List {
-	list, ok := err.(gqlerror.List)
-	if !ok {
-		list = gqlerror.List{gqlerror.Wrap(err)}
-		if e, ok := err.(*gqlerror.Error); ok {
-			list[0] = e
-		}
-	}
+func invalid(list gqlerror.List) gqlerror.List {
 	if len(list) > maxErrors {
 		list = list[:maxErrors]
 	}

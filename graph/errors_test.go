@@ -190,7 +190,7 @@ func TestUserErrors(t *testing.T) {
 		}
 	}
 	for _, err := range []error{errSecret, errs.ErrForbidden, errs.ErrUnavailable, errors.Join(soldOut, errSecret)} {
-		if got, back := sort(err); got != nil || back != err {
+		if got, back := sort(err); got != nil || !errors.Is(back, err) {
 			t.Errorf("%v became %v, %v", err, got, back)
 		}
 	}

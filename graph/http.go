@@ -263,7 +263,7 @@ func nextPart(parts *multipart.Reader, name string) ([]byte, error) {
 func readFiles(parts *multipart.Reader, req *request, paths map[string][]string) error {
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

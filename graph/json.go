@@ -55,18 +55,18 @@ func (r *jsonReader) peek() byte {
 }
 
 func (r *jsonReader) value() (any, error) {
-	switch c := r.peek(); {
-	case c == '{':
+	switch r.peek() {
+	case '{':
 		return r.object()
-	case c == '[':
+	case '[':
 		return r.list()
-	case c == '"':
+	case '"':
 		return r.text()
-	case c == 't':
+	case 't':
 		return true, r.word("true")
-	case c == 'f':
+	case 'f':
 		return false, r.word("false")
-	case c == 'n':
+	case 'n':
 		return nil, r.word("null")
 	}
 	return r.number()

@@ -3,6 +3,7 @@ package graph
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ func reference(data []byte) (any, error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errSyntax
 	}
 	return v, nil
@@ -36,7 +37,7 @@ func FuzzReadJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := readJSON(data)
 		want, refErr := reference(data)
-		if err == errNesting || !utf8.Valid(data) {
+		if errors.Is(err, errNesting) || !utf8.Valid(data) {
 			return // stricter than encoding/json
 		}
 		if (err == nil) != (refErr == nil) {

@@ -224,13 +224,13 @@ func TestDocuments_Kept(t *testing.T) {
 	if first != again {
 		t.Error("a document is made twice")
 	}
-	docs.get("{nothing}")
-	docs.get("{hello}" + strings.Repeat(" ", maxKept))
+	_, _ = docs.get("{nothing}")
+	_, _ = docs.get("{hello}" + strings.Repeat(" ", maxKept))
 	if docs.cache.Len() != 1 {
 		t.Error("kept documents:", docs.cache.Keys())
 	}
-	docs.get("{a: hello}")
-	docs.get("{b: hello}")
+	_, _ = docs.get("{a: hello}")
+	_, _ = docs.get("{b: hello}")
 	if docs.cache.Len() != 2 || docs.cache.Contains("{hello}") {
 		t.Error("kept documents:", docs.cache.Keys())
 	}

@@ -161,7 +161,7 @@ func (s *socket) init(payload json.RawMessage) bool {
 	}
 	caller, err := s.authenticate(params)
 	if err != nil {
-		s.h.engine.present(s.ctx, err) // logs what the close code hides
+		_ = s.h.engine.present(s.ctx, err) // logs what the close code hides
 		return s.close(closeCode(err))
 	}
 	s.caller = caller

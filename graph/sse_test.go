@@ -47,7 +47,7 @@ func TestSSE_Whole(t *testing.T) {
 // listen opens a stream of a subscription that does not end by itself.
 func (b *testBundle) listen(ctx context.Context, token string) (*bufio.Reader, func()) {
 	b.t.Helper()
-	req, _ := http.NewRequestWithContext(ctx, "POST", b.url, strings.NewReader(`{"query":"subscription {forever}"}`))
+	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, b.url, strings.NewReader(`{"query":"subscription {forever}"}`))
 	req.Header.Set("Content-Type", typeJSON)
 	req.Header.Set("Accept", typeStream)
 	req.Header.Set("Authorization", token)

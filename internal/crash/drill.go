@@ -32,6 +32,9 @@ type Config struct {
 	Kills   int // of each kind
 	Clients int
 	Seed    uint64
+	// ConfirmWithin is how long merchants have to confirm; 0 is what suits the
+	// drill.
+	ConfirmWithin time.Duration
 	// Every is the mean time between two kills of a kind; 0 is what suits the
 	// engine.
 	Every time.Duration

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
@@ -32,7 +33,7 @@ outbound:
   allow_addresses: [127.0.0.1]
   breaker_open_for: 3s
 purchase:
-  confirm_within: 25s
+  confirm_within: %[6]s
   inline_wait: 1500ms
 worker:
   poll_every: 500ms
@@ -48,6 +49,10 @@ seal:
 log:
   format: text
 `
+
+// confirmWithin is long enough for a merchant to be asked again after the server
+// that asked first was killed.
+const confirmWithin = 25 * time.Second
 
 // build starts everything that the drill needs, in a new folder. It gives the
 // processes that it started also when it fails.
@@ -114,7 +119,11 @@ func (d *drill) configure(ctx context.Context) error {
 	if _, err := seal.New(ctx, seal.Config{Path: keyset, Create: true}, nil); err != nil {
 		return err
 	}
-	text := fmt.Sprintf(settings, d.publicURL, d.issuer.url, audience, strconv.Quote(filepath.Join(d.dir, "data")), strconv.Quote(keyset))
+	within := d.cfg.ConfirmWithin
+	if within == 0 {
+		within = confirmWithin
+	}
+	text := fmt.Sprintf(settings, d.publicURL, d.issuer.url, audience, strconv.Quote(filepath.Join(d.dir, "data")), strconv.Quote(keyset), within)
 	path := filepath.Join(d.dir, "souk.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err

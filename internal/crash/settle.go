@@ -20,7 +20,7 @@ const (
 	settleLook = 2 * time.Second
 	// Retries of webhooks are minutes and hours apart. Rather than wait for them,
 	// the sandbox's clock is moved.
-	moveEvery = 12 * time.Second
+	moveEvery = 5 * time.Second
 	moveBy    = 40 * time.Minute
 )
 
@@ -117,7 +117,7 @@ func (d *drill) hear(ctx context.Context, u *user) (told []Entry, err error) {
 
 // awaitMerchants waits until nothing is missing in the merchants' logs.
 func (d *drill) awaitMerchants(ctx context.Context, f *facts) error {
-	limit, moved := time.Now().Add(hearWithin), time.Now()
+	limit, moved := time.Now().Add(hearWithin), time.Time{}
 	for {
 		f.merchants = map[string][]merchantsim.Entry{}
 		for _, s := range d.shops {

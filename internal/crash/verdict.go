@@ -3,7 +3,8 @@ package crash
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -68,52 +69,52 @@ func (v Verdict) countOrder(o *ordered) {
 	}
 }
 
-// answersLost counts the answers that never came.
-func (v Verdict) answersLost() (n int) {
-	for _, m := range v.Lost {
-		n += m
-	}
-	return n
-}
-
 // findingsShown bounds how many findings of a rule are shown.
 const findingsShown = 5
 
 // Print shows verdicts side by side, and what was found.
-func Print(w io.Writer, all []Verdict) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
-	row := func(name string, value func(Verdict) string) {
-		_, _ = fmt.Fprintf(t, "%s\t", name)
+func Print(w io.Writer, all []Verdict) {
+	row := func(name string, value func(Verdict) any) {
+		_, _ = fmt.Fprintf(w, "%-36s", name)
 		for _, v := range all {
-			_, _ = fmt.Fprintf(t, "%s\t", value(v))
+			_, _ = fmt.Fprintf(w, "%10v", value(v))
 		}
-		_, _ = fmt.Fprintln(t)
+		_, _ = fmt.Fprintln(w)
 	}
-	row("", func(v Verdict) string { return string(v.Engine) })
+	row("", func(v Verdict) any { return v.Engine })
 	for _, kind := range kinds {
-		row(string(kind), func(v Verdict) string {
+		row(string(kind), func(v Verdict) any {
 			if n, ok := v.Kills[kind]; ok {
-				return fmt.Sprint(n)
+				return n
 			}
 			return "-"
 		})
 	}
-	row("answers lost, sent again", func(v Verdict) string { return fmt.Sprint(v.answersLost()) })
+	for _, why := range whys(all) {
+		row("answers lost, sent again: "+why, func(v Verdict) any { return v.Lost[why] })
+	}
 	for _, c := range counts {
-		row(string(c), func(v Verdict) string { return fmt.Sprint(v.Counts[c]) })
+		row(string(c), func(v Verdict) any { return v.Counts[c] })
 	}
-	row("", func(Verdict) string { return "" })
+	_, _ = fmt.Fprintln(w)
 	for _, r := range rules {
-		row(string(r), func(v Verdict) string { return fmt.Sprint(v.count(r)) })
+		row(string(r), func(v Verdict) any { return v.count(r) })
 	}
-	row("took", func(v Verdict) string { return v.Took.Round(time.Second).String() })
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	row("took", func(v Verdict) any { return v.Took.Round(time.Second) })
 	for _, v := range all {
 		printFindings(w, v)
 	}
-	return nil
+}
+
+// whys gives all reasons for which answers were lost.
+func whys(all []Verdict) []string {
+	some := map[string]bool{}
+	for _, v := range all {
+		for why := range v.Lost {
+			some[why] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(some))
 }
 
 func printFindings(w io.Writer, v Verdict) {

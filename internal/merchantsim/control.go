@@ -1,6 +1,7 @@
 package merchantsim
 
 import (
+	"cmp"
 	"encoding/json"
 	"mime"
 	"net"
@@ -16,6 +17,7 @@ func (s *Server) control(mux *http.ServeMux) {
 	mux.HandleFunc("POST /behave", owner(s.takePlan))
 	mux.HandleFunc("POST /configure", owner(s.takeSettings))
 	mux.HandleFunc("POST /answer", owner(s.takeHurry))
+	mux.HandleFunc("POST /token", owner(s.giveToken))
 }
 
 // owner lets in those who call from this machine, other than by way of a proxy
@@ -92,6 +94,26 @@ func (s *Server) takeHurry(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// giveToken makes a token for Souk's API, with which the owner puts products and
+// webhook endpoints.
+func (s *Server) giveToken(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Audience string `json:"audience"`
+	}
+	if !readJSON(w, r, &in) {
+		return
+	}
+	token, err := s.APIToken(cmp.Or(in.Audience, defaultAudience))
+	if err != nil {
+		fail(w, problem{http.StatusConflict, "NOT_REGISTERED", err.Error()})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"token": token})
+}
+
+// defaultAudience is whom tokens are for unless Souk is configured otherwise.
+const defaultAudience = "souk"
 
 // readJSON reads a body, and answers when it cannot.
 func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {

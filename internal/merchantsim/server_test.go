@@ -69,6 +69,17 @@ func TestServer_APIToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkAPIToken(t, token, b.signing(), b.souk.merchantID)
+
+	var given struct{ Token string }
+	got, err := post(t, b.url+"/token", "application/json", `{}`)
+	if err != nil || json.Unmarshal([]byte(got.body), &given) != nil {
+		t.Fatal(got, err)
+	}
+	checkAPIToken(t, given.Token, b.signing(), b.souk.merchantID)
+	unregistered := setup(t, func(c *Config) { c.Merchant = "" })
+	if got, err := post(t, unregistered.url+"/token", "application/json", `{}`); err != nil || got.status != 409 {
+		t.Error(got, err)
+	}
 }
 
 // checkAPIToken holds a token against what Souk's API asks of a merchant's.
@@ -215,7 +226,7 @@ func TestServer_Control_OwnerOnly(t *testing.T) {
 		"a proxy":         func(r *http.Request) { r.Header.Set("X-Forwarded-For", "192.0.2.1") },
 		"a web page":      func(r *http.Request) { r.Header.Set("Origin", "https://elsewhere.example") },
 	} {
-		for _, path := range []string{"GET /log", "GET /behave", "POST /behave", "POST /configure", "POST /answer"} {
+		for _, path := range []string{"GET /log", "GET /behave", "POST /behave", "POST /configure", "POST /answer", "POST /token"} {
 			method, path, _ := strings.Cut(path, " ")
 			r := httptest.NewRequest(method, path, strings.NewReader(`{"behaviour":"ok"}`))
 			r.RemoteAddr = "127.0.0.1:5000"

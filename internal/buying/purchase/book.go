@@ -1,6 +1,8 @@
 package purchase
 
 import (
+	"time"
+
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/money"
 	"github.com/soukhq/souk/internal/core/ledger"
@@ -31,6 +33,7 @@ type offer struct {
 	offered   bool
 	counted   bool
 	suspended bool
+	sellerAt  time.Time // when the merchant was last changed
 }
 
 // NewBook makes the book; the executor and the service share it.

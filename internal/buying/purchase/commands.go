@@ -36,6 +36,9 @@ type authorise struct {
 	key    ledger.Key
 	order  Order
 	direct bool
+	// sellerAt is when the merchant was last changed, as far as was known when its
+	// card was verified.
+	sellerAt time.Time
 }
 
 func (c *authorise) Key() ledger.Key { return c.key }
@@ -58,8 +61,8 @@ func (c *authorise) Decide(b *ledger.Batch) ([]byte, error) {
 		return nil, ErrStale
 	case of.suspended:
 		return nil, ErrSuspended
-	case of.counted != o.StockCounted:
-		return nil, errAgain
+	case of.counted != o.StockCounted || !of.sellerAt.Equal(c.sellerAt):
+		return nil, errAgain // its keys, too, may be others now
 	}
 	if err := c.book.take(o.ProductID, o.Quantity); err != nil {
 		return nil, err

@@ -22,6 +22,9 @@ func (k Market) Offer(ctx context.Context, m mode.Mode, token string) (Offer, er
 	}
 	return Offer{
 		MerchantID: seller.ID, Account: account, ProductID: product.ID, SKU: product.SKU, Name: product.Name, Price: card.Price,
-		StockCounted: product.Stock != nil, Confirmed: card.Confirm == merchant.ConfirmCard,
+		StockCounted: product.Stock != nil, SellerAt: seller.UpdatedAt, Confirmed: card.Confirm == merchant.ConfirmCard,
 	}, nil
 }
+
+// Forget makes the next Offer look again.
+func (k Market) Forget(of Offer) { k.Merchants.Forget(of.MerchantID, of.SKU) }

@@ -29,6 +29,9 @@ type Offer struct {
 	Name         string
 	Price        money.Amount
 	StockCounted bool
+	// SellerAt is when the merchant was last changed, as far as was known when the
+	// card was verified.
+	SellerAt time.Time
 	// Confirmed says that the card is itself the merchant's confirmation.
 	Confirmed bool
 }
@@ -38,6 +41,9 @@ type Cards interface {
 	// Offer refuses with CARD_INVALID, CARD_EXPIRED, CARD_STALE and
 	// MERCHANT_SUSPENDED.
 	Offer(ctx context.Context, m mode.Mode, card string) (Offer, error)
+	// Forget makes the next Offer look again at what may be remembered of the
+	// merchant and the product.
+	Forget(of Offer)
 }
 
 // Source is what pays.
@@ -140,20 +146,21 @@ func (s *Service) Create(ctx context.Context, v auth.Viewer, in CreateInput) (Do
 		key.ID = id.New()
 	}
 	for range maxRaces {
-		order, direct, err := s.prepare(ctx, v, in)
+		order, of, err := s.prepare(ctx, v, in)
 		if err != nil {
 			return s.refuse(ctx, v, key, err)
 		}
-		cmd := &authorise{book: s.Book, key: key, order: order, direct: direct}
+		cmd := &authorise{book: s.Book, key: key, order: order, direct: of.Confirmed, sellerAt: of.SellerAt}
 		r := s.Executor.Do(ctx, cmd)
 		switch {
 		case errors.Is(r.Err, errAgain):
+			s.Cards.Forget(of)
 			continue
 		case r.Err != nil:
 			return Done{Replayed: r.Replayed}, r.Err
 		case r.Replayed:
 			return s.replay(ctx, v, r)
-		case !direct:
+		case !of.Confirmed:
 			order, err = s.ask(ctx, cmd.order)
 			return Done{Order: &order}, err
 		}
@@ -163,36 +170,35 @@ func (s *Service) Create(ctx context.Context, v auth.Viewer, in CreateInput) (Do
 }
 
 // prepare checks all that needs no lock, and makes the order.
-func (s *Service) prepare(ctx context.Context, v auth.Viewer, in CreateInput) (o Order, direct bool, err error) {
+func (s *Service) prepare(ctx context.Context, v auth.Viewer, in CreateInput) (o Order, of Offer, err error) {
 	if in.Quantity < 1 || in.Quantity > MaxQuantity {
-		return o, false, ErrQuantity
+		return o, of, ErrQuantity
 	}
-	of, err := s.Cards.Offer(ctx, v.Mode, in.Card)
-	if err != nil {
-		return o, false, err
+	if of, err = s.Cards.Offer(ctx, v.Mode, in.Card); err != nil {
+		return o, of, err
 	}
 	total, err := of.Price.Times(in.Quantity)
 	if err != nil {
-		return o, false, ErrQuantity
+		return o, of, ErrQuantity
 	}
 	src, err := s.Sources.Source(ctx, v.UserID, in.SourceID)
 	switch {
 	case errs.KindOf(err) == errs.NotFound:
-		return o, false, ErrSource
+		return o, of, ErrSource
 	case err != nil:
-		return o, false, err
+		return o, of, err
 	case src.Account == 0:
-		return o, false, ErrSourceKind
+		return o, of, ErrSourceKind
 	case src.Currency != of.Price.Currency:
-		return o, false, ErrCurrency
+		return o, of, ErrCurrency
 	}
 	if in.Conversation != nil {
 		member, err := s.Conversations.IsMember(ctx, v, *in.Conversation)
 		if err != nil {
-			return o, false, err
+			return o, of, err
 		}
 		if !member {
-			return o, false, ErrConversation
+			return o, of, ErrConversation
 		}
 	}
 	o = Order{
@@ -207,7 +213,7 @@ func (s *Service) prepare(ctx context.Context, v auth.Viewer, in CreateInput) (o
 		// until it could only be a crash that kept the answer away.
 		o.ConfirmBy, o.ForwardAt, o.ForwardCount = &by, &again, 1
 	}
-	return o, of.Confirmed, nil
+	return o, of, nil
 }
 
 // refusal remembers under its key that a command was refused before it came to

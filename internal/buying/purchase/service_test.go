@@ -44,8 +44,9 @@ type testBundle struct {
 	server   *fakeMerchant
 	tellers  *fakeTellers
 
-	mu    sync.Mutex
-	offer purchase.Offer
+	mu     sync.Mutex
+	offer  purchase.Offer
+	forgot func()
 }
 
 func (b *testBundle) Offer(_ context.Context, m mode.Mode, card string) (purchase.Offer, error) {
@@ -58,6 +59,8 @@ func (b *testBundle) Offer(_ context.Context, m mode.Mode, card string) (purchas
 	of.Confirmed = card == "confirmed"
 	return of, nil
 }
+
+func (b *testBundle) Forget(purchase.Offer) { b.forgot() }
 
 func (b *testBundle) Source(_ context.Context, user, source id.ID) (purchase.Source, error) {
 	if user != b.buyer.UserID || source != b.source {
@@ -165,7 +168,8 @@ func setup(t *testing.T, db *store.DB) *testBundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.offer = purchase.Offer{MerchantID: b.merchant.MerchantID, Account: b.payable, ProductID: b.product, SKU: "TEA", Name: "Tea", Price: money.Amount{Minor: 1250, Currency: money.EUR}, StockCounted: true}
+	b.offer = purchase.Offer{MerchantID: b.merchant.MerchantID, Account: b.payable, ProductID: b.product, SKU: "TEA", Name: "Tea", Price: money.Amount{Minor: 1250, Currency: money.EUR}, StockCounted: true, SellerAt: now}
+	b.forgot = func() { t.Error("what was known of the card was forgotten") }
 
 	b.service = b.process(t)
 	if r := b.service.Executor.Do(ctx, &fund{from: clearing, to: b.wallet, amount: 10000}); r.Err != nil {
@@ -770,6 +774,28 @@ func TestService_Tell(t *testing.T) {
 		}
 		if n := b.tellers.notices; len(n) != 1 || n[0].Type != purchase.TopicPaid || n[0].MerchantID != b.merchant.MerchantID {
 			t.Errorf("notices are %+v", n)
+		}
+	})
+}
+
+// A merchant's keys may have changed since its card was verified in memory.
+func TestService_Create_MerchantChanged(t *testing.T) {
+	t.Parallel()
+	testkit.Engines(t, func(t *testing.T, db *store.DB) {
+		b := setup(t, db)
+		ctx, later := t.Context(), b.offer.SellerAt.Add(time.Second)
+		if err := db.Client(ctx).Merchant.UpdateOneID(b.merchant.MerchantID).SetUpdatedAt(later).Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+		looked := 0
+		b.forgot = func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			looked++
+			b.offer.SellerAt = later
+		}
+		if d := b.buy(t, "k", "card"); d.Order.State != purchase.Paid || looked != 1 {
+			t.Fatalf("%s, looked again %d times", d.Order.State, looked)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 
 var (
 	readOffers = store.NewRead("products p JOIN merchants m ON m.id = p.merchant_id", "p.id uuid",
-		"p.id", "p.price_minor", "p.currency", "p.status", "p.stock_count IS NOT NULL", "m.status")
+		"p.id", "p.price_minor", "p.currency", "p.status", "p.stock_count IS NOT NULL", "m.status", "m.updated_at")
 	lockStock   = store.NewLock("products", "id uuid", "id", "stock_count")
 	updateStock = store.NewUpdate("products", "id uuid", nil, []string{"stock_count bigint"})
 	lockOrders  = store.NewLock("orders", "id uuid",
@@ -56,7 +56,7 @@ func (b *Book) Lock(p *store.Pipe) {
 			of               offer
 			status, merchant string
 		)
-		err := r.Scan(&product, &of.minor, &of.currency, &status, &of.counted, &merchant)
+		err := r.Scan(&product, &of.minor, &of.currency, &status, &of.counted, &merchant, &of.sellerAt)
 		of.offered, of.suspended = status == "OFFERED", merchant != "ACTIVE"
 		return product, of, err
 	})

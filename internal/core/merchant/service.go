@@ -23,7 +23,7 @@ import (
 
 // Config sets the service's times and sizes. Every zero value means its default.
 type Config struct {
-	CacheFor     time.Duration // how long a row that was read is believed; 1 s
+	CacheFor     time.Duration // how long a row that was read is believed; 10 s
 	KeysFresh    time.Duration // how long a published key set is used before it is fetched again; 5 min
 	KeysRetry    time.Duration // the shortest time between two fetches of one set; 10 s
 	KeysKeep     time.Duration // how long a set is used while its URL is down: what was revoked there meanwhile still counts here; 24 h
@@ -41,7 +41,7 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	c.CacheFor = or(c.CacheFor, time.Second)
+	c.CacheFor = or(c.CacheFor, 10*time.Second)
 	c.KeysFresh = or(c.KeysFresh, 5*time.Minute)
 	c.KeysRetry = or(c.KeysRetry, 10*time.Second)
 	c.KeysKeep = or(c.KeysKeep, 24*time.Hour)

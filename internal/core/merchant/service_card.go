@@ -30,8 +30,9 @@ func (c verifiedCard) signedBy(h *heldKeys) bool {
 }
 
 // VerifyCard checks a product card for a buyer of a mode, and gives with it the
-// product that it offers and who sells it. Price, stock and status may change
-// until the purchase has locked them; it looks at them again then. VerifyCard is
+// product that it offers and who sells it. They may be as they were up to
+// [Config].CacheFor ago: the purchase looks at the rows again in its transaction,
+// and starts over if the merchant has changed since. VerifyCard is
 // not to be called in a transaction.
 //
 // Refusals: CARD_INVALID, CARD_EXPIRED, MERCHANT_SUSPENDED, CARD_STALE.
@@ -185,6 +186,13 @@ func (s *Service) row(ctx context.Context, key rowKey, fresh bool) (Merchant, *P
 		s.products.Add(key, cached[*Product]{pair.product, now})
 	}
 	return pair.merchant, pair.product, nil
+}
+
+// Forget lets the rows of a merchant and a product be read again before they are
+// believed: somebody has seen that they have changed.
+func (s *Service) Forget(merchantID id.ID, sku string) {
+	s.sellers.Remove(merchantID)
+	s.products.Remove(rowKey{merchantID, sku})
 }
 
 func (s *Service) believed(now, then time.Time) bool { return now.Sub(then) < s.cfg.CacheFor }
