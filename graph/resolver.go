@@ -70,6 +70,7 @@ func NewResolver(s Services) *Resolver {
 			"Order":        NodesOf(asViewer(s.Purchases.ByIDs)),
 			"Refund":       NodesOf(asViewer(s.Purchases.RefundsByIDs)),
 
+			"MerchantAccount": NodesOf(asViewer(merchantAccounts(s.Ledger))),
 			"FundingSource":   NodesOf(asViewer(s.Wallets.ByIDs)),
 			"FundingTransfer": NodesOf(asViewer(s.Wallets.TransfersByIDs)),
 			"WebhookEndpoint": NodesOf(asViewer(s.Webhooks.EndpointsByIDs)),

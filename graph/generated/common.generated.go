@@ -22,6 +22,7 @@ import (
 	"github.com/soukhq/souk/internal/base/money"
 	"github.com/soukhq/souk/internal/buying/purchase"
 	"github.com/soukhq/souk/internal/core/chat"
+	"github.com/soukhq/souk/internal/core/ledger"
 	"github.com/soukhq/souk/internal/core/merchant"
 	"github.com/soukhq/souk/internal/core/user"
 	"github.com/soukhq/souk/internal/core/wallet"
@@ -1577,6 +1578,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Message(ctx, sel, obj)
+	case ledger.Account:
+		return ec._MerchantAccount(ctx, sel, &obj)
+	case *ledger.Account:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._MerchantAccount(ctx, sel, obj)
 	case merchant.Merchant:
 		return ec._Merchant(ctx, sel, &obj)
 	case *merchant.Merchant:

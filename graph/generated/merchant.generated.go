@@ -362,6 +362,29 @@ func (ec *executionContext) fieldContext_Merchant_products(ctx context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _MerchantAccount_id(ctx context.Context, field graphql.CollectedField, obj *ledger.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MerchantAccount_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GlobalID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MerchantAccount_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MerchantAccount", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
 func (ec *executionContext) _MerchantAccount_balance(ctx context.Context, field graphql.CollectedField, obj *ledger.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1760,7 +1783,7 @@ func (ec *executionContext) _Merchant(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
-var merchantAccountImplementors = []string{"MerchantAccount"}
+var merchantAccountImplementors = []string{"MerchantAccount", "Node"}
 
 func (ec *executionContext) _MerchantAccount(ctx context.Context, sel ast.SelectionSet, obj *ledger.Account) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, merchantAccountImplementors)
@@ -1772,6 +1795,11 @@ func (ec *executionContext) _MerchantAccount(ctx context.Context, sel ast.Select
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("MerchantAccount")
+		case "id":
+			out.Values[i] = ec._MerchantAccount_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "balance":
 			field := field
 

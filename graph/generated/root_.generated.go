@@ -616,7 +616,9 @@ type Merchant implements Node {
 }
 
 "What Souk owes a merchant in one currency."
-type MerchantAccount {
+type MerchantAccount implements Node {
+  "The account's id."
+  id: ID!
   "What it has."
   balance: Money!
   "What can be refunded from it or paid out now."
@@ -2597,6 +2599,8 @@ func (ec *executionContext) childFields_Merchant(ctx context.Context, field grap
 
 func (ec *executionContext) childFields_MerchantAccount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return ec.fieldContext_MerchantAccount_id(ctx, field)
 	case "balance":
 		return ec.fieldContext_MerchantAccount_balance(ctx, field)
 	case "available":

@@ -53,15 +53,20 @@ var worlds = map[string]*world{
 func onBoth(t *testing.T, test func(t *testing.T, b *testBundle)) {
 	t.Helper()
 	t.Parallel()
-	alone(t, test)
+	for engine, w := range worlds {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			test(t, setup(t, w))
+		})
+	}
 }
 
-// alone is onBoth for a test that measures time or touches what others see: no
+// alone is onBoth for a test that measures time, or touches what others see: no
 // other runs beside it.
 func alone(t *testing.T, test func(t *testing.T, b *testBundle)) {
 	t.Helper()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) { test(t, setup(t, worlds[engine])) })
+	for engine, w := range worlds {
+		t.Run(engine, func(t *testing.T) { test(t, setup(t, w)) })
 	}
 }
 

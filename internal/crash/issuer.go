@@ -74,9 +74,9 @@ func (i *issuer) close() { _ = i.http.Close() }
 // mint makes a token for a user, or for a server if role is not empty. All live
 // in one sandbox.
 func (i *issuer) mint(ctx context.Context, subject, role string) (string, error) {
-	claims := map[string]any{}
+	claims := map[string]any{"souk_sandbox": sandbox}
 	if role != "" {
-		claims["souk_role"], claims["souk_sandbox"] = role, sandbox
+		claims["souk_role"] = role
 	}
 	return auth.Mint(ctx, i.keys, auth.MintInput{
 		Issuer: i.url, Audience: audience, Subject: subject, Now: time.Now(), Lifetime: tokenLife, Claims: claims,

@@ -123,3 +123,7 @@ type Hold struct {
 	CreatedAt time.Time
 	EndedAt   *time.Time
 }
+
+// GlobalID is how the outside names a merchant's account; others are shown as
+// funding sources.
+func (a Account) GlobalID() string { return id.Global("MerchantAccount", AccountKey(a.ID)) }

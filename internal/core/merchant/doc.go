@@ -34,5 +34,6 @@
 // per card and process: afterwards the card's hash is known, and counts as long
 // as the very key that verified it is in the merchant's set. Rows are read for
 // many callers in one query and are believed for [Config].CacheFor; a refusal
-// never rests on them: before a card is refused, they are read again.
+// never rests on them: before a card is refused, they are read again. Nor does a
+// purchase: it sees in its transaction whether they have changed.
 package merchant
