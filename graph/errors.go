@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/soukhq/souk/internal/base/errs"
+	"github.com/soukhq/souk/internal/base/store"
 )
 
 // The codes of top-level errors. A refusal of a read, such as a forged cursor,
@@ -50,6 +51,8 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		p.fill(ctx, shown, e, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		p.fill(ctx, shown, errTimeout, err)
+	case store.IsGone(err):
+		p.fill(ctx, shown, errAway, err)
 	default:
 		p.fill(ctx, shown, errInternal, err)
 	}
@@ -58,6 +61,7 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 
 var (
 	errInternal = errs.New(errs.Internal, codeInternal, "Something went wrong in Souk. Name the request's id when you report it.")
+	errAway     = errs.New(errs.Unavailable, codeUnavailable, "The database is away, and whether this was done is not known. Send it again, with the same idempotency key if it has one.")
 	errTimeout  = errs.New(errs.Unavailable, codeUnavailable, "Souk did not finish in time, so the outcome is not known: ask before you try again.")
 )
 

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/http"
@@ -81,14 +82,16 @@ func (s *scope) failure() error {
 }
 
 func (h *Handler) newScope(r *http.Request) *scope {
-	s := &scope{id: r.Header.Get("X-Request-Id"), addr: limit.ClientAddr(r, h.cfg.Proxies), client: r.Header.Get("GraphQL-Client-Name")}
+	s := &scope{id: r.Header.Get("X-Request-Id"), addr: limit.ClientAddr(r, h.cfg.Proxies), client: clientName(r.Header.Get)}
 	if !sane(s.id) {
 		s.id = newRequestID()
 	}
-	if s.client == "" {
-		s.client = r.Header.Get("Apollographql-Client-Name")
-	}
 	return s
+}
+
+// clientName finds the name of the calling program among headers.
+func clientName(header func(name string) string) string {
+	return cmp.Or(header("GraphQL-Client-Name"), header("Apollographql-Client-Name"))
 }
 
 // another is a scope for a further operation of the same connection.

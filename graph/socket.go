@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,7 +145,9 @@ func (s *socket) handle(data []byte) bool {
 	return true
 }
 
-// init finds who is calling. It is done once.
+// init finds who is calling, and with which program. It is done once. What comes
+// in headers otherwise may come in its payload, under their names: browsers let
+// no page set the headers of a handshake.
 func (s *socket) init(payload json.RawMessage) bool {
 	s.mu.Lock()
 	again := s.inited
@@ -165,13 +168,13 @@ func (s *socket) init(payload json.RawMessage) bool {
 		return s.close(closeCode(err))
 	}
 	s.caller = caller
+	s.scope.client = cmp.Or(clientName(func(name string) string { return param(params, name) }), s.scope.client)
 	return s.send(&socketMessage{Type: "connection_ack"})
 }
 
 // authenticate puts the viewer into the context that it gives, which ends with
-// the credentials. Browsers let no page set the headers of a handshake, so the
-// token, and the proof of a bound one, come in the payload of connection_init
-// under the names of the headers; a token there goes before one in the header.
+// the credentials. A token in the payload, with the proof of a bound one, goes
+// before one in the header.
 func (s *socket) authenticate(params map[string]any) (context.Context, error) {
 	verifier := s.h.cfg.Verifier
 	if verifier == nil {

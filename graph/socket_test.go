@@ -139,6 +139,34 @@ func TestSocket_Operations(t *testing.T) {
 	s.expect(`{"id":"6","type":"next","payload":{"data":{"hello":"world"}}}`, `{"id":"6","type":"complete"}`)
 }
 
+// TestSocket_Trusted names the client where a browser can: in connection_init.
+func TestSocket_Trusted(t *testing.T) {
+	t.Parallel()
+	list, err := ReadTrusted(strings.NewReader(`{"chat": {"hello-1": "{hello}"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := setup(t, func(c *Config) { c.Trust, c.Trusted = TrustOnly, list })
+	const operation = `{"id":"1","type":"subscribe","payload":{"id":"hello-1"}}`
+	const hello = `{"id":"1","type":"next","payload":{"data":{"hello":"world"}}}`
+	for name, test := range map[string]struct{ header, payload, want string }{
+		"in the payload":    {"", `{"GraphQL-Client-Name":"chat"}`, hello},
+		"as Apollo has it":  {"", `{"apollographql-client-name":"chat"}`, hello},
+		"in the header":     {"chat", `{}`, hello},
+		"the payload first": {"shop", `{"graphql-client-name":"chat"}`, hello},
+		"another":           {"chat", `{"GraphQL-Client-Name":"shop"}`, codeNotPersisted},
+		"none":              {"", `{}`, codeNotPersisted},
+	} {
+		s := b.dial("GraphQL-Client-Name", test.header)
+		s.send(`{"type":"connection_init","payload":` + test.payload + `}`)
+		s.expect(`{"type":"connection_ack"}`)
+		s.send(operation)
+		if got := s.read(); !strings.Contains(got, test.want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 func TestSocket_Closes(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *Config) {

@@ -22,7 +22,7 @@ type benchPurchaseCmd struct {
 	Rounds      int    `default:"5" help:"Rounds of each measurement; the median counts."`
 	Seconds     int    `default:"10" help:"How long a round takes, for the anchor and for Souk."`
 	JSON        bool   `name:"json" help:"Print one JSON object a line instead of a table."`
-	CPUProfile  string `name:"cpuprofile" type:"path" placeholder:"FILE" help:"Where Souk writes a CPU profile of itself."`
+	CPUProfile  string `name:"cpuprofile" type:"path" placeholder:"FILE" help:"Where to write a CPU profile of Souk in the first round."`
 }
 
 // Help is what souk bench purchase --help says below its first line.

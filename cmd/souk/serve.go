@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
 	"os"
-	"runtime/pprof"
+	"time"
 
 	"github.com/soukhq/souk/internal/app"
 )
 
 type serveCmd struct {
-	CPUProfile string `name:"cpuprofile" hidden:"" type:"path" help:"Where to write a CPU profile of the whole run."`
+	Pprof string `hidden:"" placeholder:"HOST:PORT" help:"Where to give CPU profiles of the process. Whoever reaches it sees inside: let it be 127.0.0.1."`
 }
 
 // Help is what souk serve --help says below its first line.
@@ -31,16 +34,14 @@ starts. It stops on SIGTERM: running requests finish, subscriptions end.
 
 // Run serves until the process is told to stop.
 func (c serveCmd) Run(ctx context.Context, g *Globals) error {
-	if c.CPUProfile != "" {
-		f, err := os.Create(c.CPUProfile)
+	if c.Pprof != "" {
+		l, err := net.Listen("tcp", c.Pprof)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = f.Close() }()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+		profiles := &http.Server{Handler: http.HandlerFunc(pprof.Profile), ReadHeaderTimeout: time.Second}
+		go func() { _ = profiles.Serve(l) }()
+		defer func() { _ = profiles.Close() }()
 	}
 	cfg, err := g.load()
 	if err != nil {

@@ -56,6 +56,7 @@ func (b *testBundle) number(t *testing.T, query string, args ...any) (n int64) {
 // moved or held, no stock taken.
 func (b *testBundle) leavesNothing(t *testing.T, refused func()) {
 	t.Helper()
+	b.settled(t)
 	before := b.rows(t)
 	refused()
 	if after := b.rows(t); !maps.Equal(before, after) {
@@ -67,4 +68,13 @@ func (b *testBundle) leavesNothing(t *testing.T, refused func()) {
 		}
 		t.Errorf("what was refused left traces: %s", strings.Join(changed, ", "))
 	}
+}
+
+// settled waits until the background has no more to do for the sandbox.
+func (b *testBundle) settled(t *testing.T) {
+	t.Helper()
+	b.eventually(t, func() bool {
+		return b.number(t, `SELECT count(*) FROM outbox_events WHERE mode = $1 AND state IN ('NEW', 'SENT')`, b.sandbox) == 0 &&
+			b.number(t, `SELECT count(*) FROM webhook_deliveries WHERE mode = $1 AND state = 'PENDING'`, b.sandbox) == 0
+	}, "an end of what goes on behind")
 }

@@ -25,7 +25,7 @@ type Options struct {
 	Rounds      int           // of each measurement; the median counts
 	Duration    time.Duration // of each round, for the anchor and for Souk
 
-	CPUProfile string    // where Souk writes a CPU profile; empty: none
+	CPUProfile string    // where a CPU profile of Souk in the first round is written; empty: nowhere
 	Progress   io.Writer // what goes on
 }
 
@@ -188,7 +188,7 @@ func (s *stage) rates(ctx context.Context, name, script string, choose pick, flo
 		if err != nil {
 			return Figure{}, err
 		}
-		b, err := s.fleet.closed(ctx, choose, s.Duration)
+		b, err := s.closed(ctx, choose)
 		if err != nil {
 			return Figure{}, err
 		}
@@ -198,6 +198,20 @@ func (s *stage) rates(ctx context.Context, name, script string, choose pick, flo
 	f := newFigure("purchase, "+name, "payments/s", souks, anchors)
 	f.AtLeast = floor
 	return f, nil
+}
+
+// closed runs a closed loop, the first time beside a profiler if that is asked
+// for.
+func (s *stage) closed(ctx context.Context, choose pick) (float64, error) {
+	path := s.CPUProfile
+	if path == "" {
+		return s.fleet.closed(ctx, choose, s.Duration)
+	}
+	s.CPUProfile = ""
+	written := make(chan error, 1)
+	go func() { written <- s.souk.profile(path, s.Duration) }()
+	rate, err := s.fleet.closed(ctx, choose, s.Duration)
+	return rate, errors.Join(err, <-written)
 }
 
 // latencies lets both run by turns at one rate.

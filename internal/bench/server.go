@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +71,7 @@ func (p *process) tail() string {
 // souk is `souk serve`, and the product server of the merchant that is asked.
 type souk struct {
 	addr   string
+	pprof  string // where it gives profiles; empty: nowhere
 	server *process
 	shop   *process
 }
@@ -94,7 +96,10 @@ func startSouk(ctx context.Context, o Options, dir, databaseURL, issuerURL, shop
 	s := &souk{addr: addr}
 	args := []string{"--config", config, "serve"}
 	if o.CPUProfile != "" {
-		args = append(args, "--cpuprofile", o.CPUProfile)
+		if s.pprof, err = freeAddr(); err != nil {
+			return nil, err
+		}
+		args = append(args, "--pprof", s.pprof)
 	}
 	env := cleanEnv()
 	if s.server, err = start(o.Program, dir, "serve", env, args...); err != nil {
@@ -109,6 +114,21 @@ func startSouk(ctx context.Context, o Options, dir, databaseURL, issuerURL, shop
 		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
+}
+
+// profile writes a CPU profile of the time from now on to a file.
+func (s *souk) profile(path string, d time.Duration) error {
+	resp, err := http.Get("http://" + s.pprof + "/?seconds=" + seconds(d))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	f, err := os.Create(path) // #nosec G304 -- the operator names it
+	if err != nil {
+		return err
+	}
+	_, err = f.ReadFrom(resp.Body)
+	return errors.Join(err, f.Close())
 }
 
 // await waits until Souk can serve.

@@ -1,6 +1,8 @@
 package crash
 
 import (
+	"strings"
+
 	"github.com/soukhq/souk/internal/merchantsim"
 )
 
@@ -45,6 +47,9 @@ var allowed = map[Act]map[string]bool{
 // readAnswers learns what clients heard.
 func (j *judging) readAnswers() {
 	for _, e := range j.journals {
+		if e.Step == Lost && strings.HasPrefix(e.Why, codeInternal) {
+			j.find(Misanswered, "%s %s of %s met a fault that Souk does not know: %s", e.Act, e.Key, e.Who, e.Why)
+		}
 		if e.Step != Answer {
 			continue
 		}

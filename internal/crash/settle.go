@@ -47,7 +47,7 @@ func (d *drill) settle(ctx context.Context) (facts, error) {
 }
 
 func (d *drill) awaitEnds(ctx context.Context) error {
-	limit := time.Now().Add(endWithin)
+	limit, said := time.Now().Add(endWithin), -1
 	for {
 		open := 0
 		for _, u := range d.world.users {
@@ -60,7 +60,10 @@ func (d *drill) awaitEnds(ctx context.Context) error {
 		if open == 0 || time.Now().After(limit) {
 			return nil
 		}
-		d.say("%d orders wait for their end", open)
+		if open != said {
+			d.say("%d orders wait for their end", open)
+			said = open
+		}
 		if !wait(ctx, settleLook) {
 			return ctx.Err()
 		}
@@ -117,7 +120,7 @@ func (d *drill) hear(ctx context.Context, u *user) (told []Entry, err error) {
 
 // awaitMerchants waits until nothing is missing in the merchants' logs.
 func (d *drill) awaitMerchants(ctx context.Context, f *facts) error {
-	limit, moved := time.Now().Add(hearWithin), time.Time{}
+	limit, moved, said := time.Now().Add(hearWithin), time.Time{}, -1
 	for {
 		f.merchants = map[string][]merchantsim.Entry{}
 		for _, s := range d.shops {
@@ -132,7 +135,10 @@ func (d *drill) awaitMerchants(ctx context.Context, f *facts) error {
 		if missing == 0 || time.Now().After(limit) {
 			return nil
 		}
-		d.say("%d messages to merchants are on their way", missing)
+		if missing != said {
+			d.say("%d messages to merchants are on their way", missing)
+			said = missing
+		}
 		if time.Since(moved) > moveEvery {
 			moved = time.Now()
 			if err := d.souk[0].AdvanceClock(ctx, d.world.service, moveBy); err != nil {

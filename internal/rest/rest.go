@@ -16,6 +16,7 @@ import (
 	"github.com/soukhq/souk/internal/base/errs"
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/jose"
+	"github.com/soukhq/souk/internal/base/store"
 	"github.com/soukhq/souk/internal/buying/purchase"
 )
 
@@ -99,6 +100,7 @@ func (h *handler) confirm(w http.ResponseWriter, r *http.Request) {
 var (
 	errMediaType = errs.New(errs.Invalid, "UNSUPPORTED_MEDIA_TYPE", "Send a compact JWE with content type application/jose.")
 	errTooLarge  = errs.New(errs.Invalid, "TOO_LARGE", "The message is too large.")
+	errAway      = errs.New(errs.Unavailable, "UNAVAILABLE", "The database is away. Send it again.")
 )
 
 // problem is an error as RFC 9457 §3 writes it; code is an extension member.
@@ -112,10 +114,14 @@ type problem struct {
 // fail answers with what went wrong. Faults of our own are logged and not shown.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := errs.As(err)
-	if e == nil || e.Kind == errs.Internal {
+	switch {
+	case e == nil && store.IsGone(err):
+		h.Log.Warn("rest: database away", "path", r.URL.Path, "err", err)
+		e = errAway
+	case e == nil || e.Kind == errs.Internal:
 		h.Log.Error("rest: failed", "path", r.URL.Path, "err", err)
 		e = errs.New(errs.Internal, "INTERNAL", "Something went wrong on our side. Try again.")
-	} else {
+	default:
 		h.Log.Info("rest: refused", "path", r.URL.Path, "err", err)
 	}
 	if e.RetryIn > 0 {

@@ -72,7 +72,9 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	if cfg.ConnConfig.RuntimeParams["synchronous_commit"] == "" {
 		cfg.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
 	}
-	cfg.ConnConfig.RuntimeParams["lock_timeout"] = "10s"
+	if cfg.ConnConfig.RuntimeParams["lock_timeout"] == "" {
+		cfg.ConnConfig.RuntimeParams["lock_timeout"] = "10s"
+	}
 	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "30s"
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
@@ -202,6 +204,10 @@ func isTransient(err error) bool {
 	}
 	return false
 }
+
+// IsLocked tells whether err says that somebody kept a row locked for too long:
+// nothing was done.
+func IsLocked(err error) bool { return pgCode(err) == "55P03" }
 
 // IsRace tells whether err says that another transaction was faster: what it did
 // can be read now, and running again is safe.

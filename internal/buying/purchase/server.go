@@ -15,6 +15,7 @@ import (
 	"github.com/soukhq/souk/internal/base/mode"
 	"github.com/soukhq/souk/internal/base/money"
 	"github.com/soukhq/souk/internal/base/outbound"
+	"github.com/soukhq/souk/internal/base/store"
 	"github.com/soukhq/souk/internal/core/merchant"
 )
 
@@ -197,8 +198,8 @@ func (s *Server) ReadAnswer(ctx context.Context, token string) (Answer, error) {
 		Typ: typAnswer, Issuer: u.Claims.Issuer, Audience: s.Issuer,
 		Now: s.Clock.Now(mode.Live), Leeway: messageSkew, MaxLifetime: messageLife + messageSkew,
 	})
-	if errs.KindOf(err) == errs.Unavailable {
-		return Answer{}, err
+	if errs.KindOf(err) == errs.Unavailable || store.IsGone(err) {
+		return Answer{}, err // it says nothing of the answer, which is to come again
 	}
 	if err != nil {
 		return Answer{}, ErrAnswer.Because(err)

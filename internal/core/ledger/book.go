@@ -29,8 +29,10 @@ type Book interface {
 	Write(p *store.Pipe)
 }
 
-// Command is one act that moves value. The executor calls Want once and then, in
-// the order of arrival, Decide, which looks only at locked rows.
+// Command is one act that moves value. The executor calls Want and then, in the
+// order of arrival, Decide, which looks only at locked rows. Both are called again
+// when a batch is run again: they must start from the command as it was given,
+// whatever an earlier run has left in it.
 type Command interface {
 	// Key says under which idempotency key it is remembered; the zero Key is for
 	// Souk's own acts, which a state guards against repetition.
@@ -173,7 +175,8 @@ func (b *Batch) Hold(h Hold) (Hold, error) {
 }
 
 // Capture ends a hold by moving up to its amount to another account; what is
-// left of it is free again.
+// left of it is free again. A command whose capture was refused must be refused
+// itself: the hold may have ended in this batch, which only that takes back.
 func (b *Batch) Capture(hold id.ID, t Transfer) (Transfer, error) {
 	h, ok := b.holds.Get(hold)
 	if !ok || h.State != HoldHeld {

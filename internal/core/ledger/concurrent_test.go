@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,8 +23,8 @@ import (
 // told the same.
 func TestExecutor_TwoAtOnce_SameKeys(t *testing.T) {
 	t.Parallel()
-	testkit.EngineURLs(t, func(t *testing.T, url string) {
-		b, other := setup(t, testkit.OpenStore(t, url)), setup(t, testkit.OpenStore(t, url))
+	testkit.EngineURLs(t, func(t *testing.T, at string) {
+		b, other := setup(t, testkit.OpenStore(t, at)), setup(t, testkit.OpenStore(t, at))
 		const keys, callers = 150, 6
 		shop := b.euros(t, 0)
 		buyers := make([]AccountID, 10)
@@ -69,8 +72,8 @@ func TestExecutor_TwoAtOnce_SameKeys(t *testing.T) {
 // connections that change limits: nobody waits for ever, nothing is lost.
 func TestExecutor_TwoAtOnce_NoDeadlock(t *testing.T) {
 	t.Parallel()
-	testkit.EngineURLs(t, func(t *testing.T, url string) {
-		b, other := setup(t, testkit.OpenStore(t, url)), setup(t, testkit.OpenStore(t, url))
+	testkit.EngineURLs(t, func(t *testing.T, at string) {
+		b, other := setup(t, testkit.OpenStore(t, at)), setup(t, testkit.OpenStore(t, at))
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		accounts := b.field(t)
@@ -106,8 +109,8 @@ func TestExecutor_TwoAtOnce_NoDeadlock(t *testing.T) {
 // do. In the end everything was done once, and what was said is what is stored.
 func TestExecutor_ConnectionsCut(t *testing.T) {
 	t.Parallel()
-	testkit.EngineURLs(t, func(t *testing.T, url string) {
-		b, other, axe := setup(t, testkit.OpenStore(t, url)), setup(t, testkit.OpenStore(t, url)), testkit.OpenStore(t, url)
+	testkit.EngineURLs(t, func(t *testing.T, at string) {
+		b, other, axe := setup(t, testkit.OpenStore(t, at)), setup(t, testkit.OpenStore(t, at)), testkit.OpenStore(t, at)
 		if !b.db.IsPostgres() {
 			return // SQLite is in the process: there is nothing to cut
 		}
@@ -157,7 +160,7 @@ func TestExecutor_ConnectionsCut(t *testing.T) {
 			cutAll(t, axe)
 		}
 		<-paying
-		b = setup(t, testkit.OpenStore(t, url)) // whose connections are whole
+		b = setup(t, testkit.OpenStore(t, at)) // whose connections are whole
 		replayed := 0
 		for caller, answers := range said {
 			for i, a := range answers {
@@ -183,6 +186,146 @@ func TestExecutor_ConnectionsCut(t *testing.T) {
 		}
 		b.wantWhole(t)
 	})
+}
+
+// Somebody keeps a row locked. The payments that need it are told to come again,
+// the others are made.
+func TestExecutor_RowLockedByAnother(t *testing.T) {
+	t.Parallel()
+	testkit.EngineURLs(t, func(t *testing.T, at string) {
+		owner := testkit.OpenStore(t, at)
+		if !owner.IsPostgres() {
+			return // SQLite locks the file, and waits for it in other ways
+		}
+		b := setup(t, testkit.OpenStore(t, at+"&lock_timeout=50"))
+		stuck, shop := b.euros(t, 100), b.euros(t, 0)
+		var commands []*act
+		want := make([]string, 12)
+		for i := range want {
+			from := stuck
+			if want[i] = "UNAVAILABLE"; i%4 != 0 {
+				from, want[i] = b.euros(t, 100), "done"
+			}
+			commands = append(commands, pay(from, shop, 1).keyed(fmt.Sprint(i), i))
+		}
+		err := owner.InTx(t.Context(), func(ctx context.Context) error {
+			if _, err := owner.SQL(ctx).ExecContext(ctx, `UPDATE accounts SET kind = kind WHERE id = $1`, stuck); err != nil {
+				return err
+			}
+			answers := together(t, b.x, commands...)
+			wantCodes(t, answers, want...)
+			if e := errs.As(answers[0].Err); e == nil || e.Retry != errs.RetrySameKey {
+				t.Errorf("it may be sent again with the same key: %+v", e)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range together(t, b.x, commands...) {
+			if r.Err != nil || r.Replayed != (want[i] == "done") {
+				t.Errorf("sent again, %d was answered %+v", i, r)
+			}
+		}
+		b.wantBalance(t, shop, 12, 0)
+		b.wantWhole(t)
+	})
+}
+
+// The database goes away for a while. Who has waited for too long is told that
+// the outcome is not known; who has not is served when it is back.
+func TestExecutor_DatabaseAway(t *testing.T) {
+	t.Parallel()
+	testkit.EngineURLs(t, func(t *testing.T, at string) {
+		u, err := url.Parse(at)
+		if err != nil || u.Host == "" {
+			return // SQLite does not go away
+		}
+		way := &way{to: u.Host}
+		u.Host = way.open(t, "127.0.0.1:0")
+		b := setup(t, testkit.OpenStore(t, u.String()))
+		buyer, shop := b.euros(t, 100), b.euros(t, 0)
+		way.close()
+
+		waited := &pending{cmd: pay(buyer, shop, 1).keyed("waited", 1), since: time.Now().Add(-outage), reply: make(chan Reply, 1)}
+		waited.key = waited.cmd.Key()
+		b.x.queue <- waited
+		r := <-waited.reply
+		wantErr(t, r, ErrUnknownOutcome)
+		if e := errs.As(r.Err); e == nil || e.Retry != errs.RetrySameKey {
+			t.Errorf("it may be sent again with the same key: %+v", e)
+		}
+		patient := make(chan Reply, 1)
+		go func() { patient <- b.x.Do(t.Context(), pay(buyer, shop, 10).keyed("patient", 10)) }()
+		way.open(t, u.Host)
+		if r := <-patient; r.Err != nil {
+			t.Errorf("it is back, and yet: %v", r.Err)
+		}
+		if r := mustDo(t, b.x, waited.cmd); r.Replayed {
+			t.Error("nothing had been done")
+		}
+		b.wantBalance(t, shop, 11, 0)
+	})
+}
+
+// way is a way to a server that can be closed and opened again.
+type way struct {
+	to string
+
+	mu     sync.Mutex
+	listen net.Listener
+	conns  []net.Conn
+	all    sync.WaitGroup
+}
+
+func (w *way) open(t *testing.T, at string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.listen = l
+	w.all.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.join(from)
+		}
+	})
+	t.Cleanup(w.close)
+	return l.Addr().String()
+}
+
+// join lets bytes through, both ways.
+func (w *way) join(from net.Conn) {
+	to, err := net.Dial("tcp", w.to)
+	if err != nil {
+		_ = from.Close()
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = append(w.conns, from, to)
+	for _, pair := range [][2]net.Conn{{from, to}, {to, from}} {
+		w.all.Go(func() {
+			_, _ = io.Copy(pair[0], pair[1])
+			_ = pair[0].Close()
+			_ = pair[1].Close()
+		})
+	}
+}
+
+func (w *way) close() {
+	_ = w.listen.Close()
+	w.mu.Lock()
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+	w.conns = nil
+	w.mu.Unlock()
+	w.all.Wait()
 }
 
 // cutAll ends every connection to the database but its own.

@@ -22,8 +22,8 @@ const (
 	MaxQueue = 4096 // commands that wait; more are refused, and may be sent again
 )
 
-// How long a batch goes on trying while the database is away. A caller who waits
-// longer than that is told that the outcome is not known.
+// How long a command waits while the database is away. A caller who waits longer
+// than that is told that the outcome is not known.
 const outage = 15 * time.Second
 
 // Reply is the answer to a command, given after its transaction was committed.
@@ -50,6 +50,7 @@ type Executor struct {
 type pending struct {
 	cmd   Command
 	key   Key
+	since time.Time
 	reply chan Reply
 	// answer is what will be said once the batch is committed.
 	answer Reply
@@ -76,7 +77,7 @@ func (x *Executor) Close() {
 // Do runs a command and waits for its answer. A full queue refuses at once. When
 // ctx ends first the command still runs: its key tells later what became of it.
 func (x *Executor) Do(ctx context.Context, cmd Command) Reply {
-	p := &pending{cmd: cmd, key: cmd.Key(), reply: make(chan Reply, 1)}
+	p := &pending{cmd: cmd, key: cmd.Key(), since: time.Now(), reply: make(chan Reply, 1)}
 	select {
 	case <-x.stop:
 		return Reply{Err: ErrBusy}
@@ -147,6 +148,9 @@ func (x *Executor) execute(batch []*pending) {
 		for _, p := range batch {
 			p.reply <- Reply{Err: ErrUnknownOutcome.Because(err)}
 		}
+	case len(batch) == 1 && store.IsLocked(err):
+		x.log.Warn("payments: a row is locked by another", "err", err, "command", fmt.Sprintf("%T", batch[0].cmd))
+		batch[0].reply <- Reply{Err: ErrBusy.Because(err)}
 	case len(batch) == 1:
 		x.log.Error("payments: command failed", "err", err, "command", fmt.Sprintf("%T", batch[0].cmd))
 		batch[0].reply <- Reply{Err: fmt.Errorf("%T: %w", batch[0].cmd, err)}
@@ -161,7 +165,7 @@ func (x *Executor) execute(batch []*pending) {
 // is always safe: what an earlier run committed is found by its keys, or by the
 // state that it left.
 func (x *Executor) persist(batch []*pending) error {
-	deadline := time.Now().Add(outage)
+	deadline := batch[0].since.Add(outage)
 	for try := 1; ; try++ {
 		err := x.commit(batch)
 		switch {
@@ -172,6 +176,8 @@ func (x *Executor) persist(batch []*pending) error {
 				return err
 			}
 			time.Sleep(min(time.Duration(try)*20*time.Millisecond, 500*time.Millisecond))
+		case store.IsLocked(err):
+			return err // whoever holds the row may do so for long: the others go on without
 		case store.IsRace(err) && try < 10:
 			// Another process was faster with a key, or won a deadlock: what it did
 			// is seen by the next run.

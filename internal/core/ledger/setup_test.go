@@ -219,7 +219,7 @@ func together[C Command](t testing.TB, x *Executor, commands ...C) []Reply {
 	g := shut(t, x)
 	waiting := make([]*pending, len(commands))
 	for i, c := range commands {
-		waiting[i] = &pending{cmd: c, key: c.Key(), reply: make(chan Reply, 1)}
+		waiting[i] = &pending{cmd: c, key: c.Key(), since: time.Now(), reply: make(chan Reply, 1)}
 		x.queue <- waiting[i]
 	}
 	close(g.open)

@@ -74,7 +74,9 @@ func (t *Table[K, R]) Set(k K, row R) {
 	e.row, e.changed = row, true
 }
 
-// Add adds a row that is new to the database.
+// Add adds a row that is new to the database. Its key must be new, too: a later
+// command of the same batch does not see the row, as nobody can name it before the
+// batch is committed.
 func (t *Table[K, R]) Add(row R) { t.added = append(t.added, row) }
 
 // Added gives the new rows, in the order in which they were added.

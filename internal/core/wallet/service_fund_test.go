@@ -89,33 +89,33 @@ func TestService_TopUp_Tokens(t *testing.T) {
 }
 
 func TestService_TopUp_TakenBack_MoreThanIsLeft(t *testing.T) {
-	for name, test := range map[string]struct{ spend, hold, wallet, owed int64 }{
-		"a part is left":     {700, 0, 0, 700},
-		"all is spent":       {1000, 0, 0, 1000},
-		"the rest is held":   {100, 300, 300, 400},
-		"enough is left":     {0, 0, 0, 0},
-		"everything is held": {0, 1000, 1000, 1000},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, b *testBundle) {
-				wallet, bank := b.pair(t, b.alice, TokenReturned)
-				top := b.topUp(t, b.alice, bank, 1000)
-				if test.spend > 0 {
-					b.spend(t, wallet.Account, test.spend)
-				}
-				if test.hold > 0 {
-					b.hold(t, wallet.Account, test.hold)
-				}
-				b.clock.Advance(ReturnedAfter)
-				b.sweep(t)
-				b.wantState(t, top, Returned)
-				b.wantBalance(t, wallet.Account, test.wallet, test.hold)
-				b.wantOwed(t, b.alice, test.owed)
-				b.wantClearing(t, SandboxName, 0)
-				b.wantWhole(t)
-			})
-		})
-	}
+	onBoth(t, func(t *testing.T, b *testBundle) {
+		for name, test := range map[string]struct{ spend, hold, wallet, owed int64 }{
+			"a part is left":     {700, 0, 0, 700},
+			"all is spent":       {1000, 0, 0, 1000},
+			"the rest is held":   {100, 300, 300, 400},
+			"enough is left":     {0, 0, 0, 0},
+			"everything is held": {0, 1000, 1000, 1000},
+		} {
+			v := b.user(t, 1)
+			wallet, bank := b.pair(t, v, TokenReturned)
+			top := b.topUp(t, v, bank, 1000)
+			if test.spend > 0 {
+				b.spend(t, wallet.Account, test.spend)
+			}
+			if test.hold > 0 {
+				b.hold(t, wallet.Account, test.hold)
+			}
+			b.clock.Advance(ReturnedAfter)
+			b.sweep(t)
+			t.Log(name)
+			b.wantState(t, top, Returned)
+			b.wantBalance(t, wallet.Account, test.wallet, test.hold)
+			b.wantOwed(t, v, test.owed)
+			b.wantClearing(t, SandboxName, 0)
+			b.wantWhole(t)
+		}
+	})
 }
 
 // hold sets money aside, as an open order does.
@@ -247,31 +247,29 @@ func TestService_TopUp_Lost(t *testing.T) {
 		"on its way":      {down, nil}, // as when a crash comes before the call
 		"on its way back": {nil, down},
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			onBothWith(t, newFakeRail, func(t *testing.T, b *testBundle) {
-				wallet, bank := b.pair(t, b.alice, TokenOK)
-				b.fake().breaks(test.before, test.after)
-				top := b.topUp(t, b.alice, bank, 100)
-				if top.State != Pending {
-					t.Fatalf("the top-up is %+v", top)
-				}
-				b.clock.Advance(time.Hour)
-				b.sweep(t)
-				b.wantState(t, top, Pending)
-				b.wantBalance(t, wallet.Account, 0, 0)
-				b.fake().breaks(nil, nil)
-				b.clock.Advance(time.Hour)
-				b.sweep(t)
-				b.wantState(t, top, Succeeded)
-				b.wantBalance(t, wallet.Account, 100, 0)
-				if n := b.fake().asked(top); n != 1 {
-					t.Errorf("the rail was sent it %d times", n)
-				}
-				b.wantWhole(t)
-			})
-		})
-	}
+	onBothWith(t, newFakeRail, func(t *testing.T, b *testBundle) {
+		for name, test := range tests {
+			t.Log(name)
+			v := b.user(t, 1)
+			wallet, bank := b.pair(t, v, TokenOK)
+			b.fake().breaks(test.before, test.after)
+			top := b.topUp(t, v, bank, 100)
+			b.wantState(t, top, Pending)
+			b.clock.Advance(time.Hour)
+			b.sweep(t)
+			b.wantState(t, top, Pending)
+			b.wantBalance(t, wallet.Account, 0, 0)
+			b.fake().breaks(nil, nil)
+			b.clock.Advance(time.Hour)
+			b.sweep(t)
+			b.wantState(t, top, Succeeded)
+			b.wantBalance(t, wallet.Account, 100, 0)
+			if n := b.fake().asked(top); n != 1 {
+				t.Errorf("the rail was sent it %d times", n)
+			}
+			b.wantWhole(t)
+		}
+	})
 }
 
 // A crash right after the transfer was recorded leaves it to the sweep, but not
