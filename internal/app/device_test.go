@@ -31,7 +31,9 @@ func (b *testBundle) device(t *testing.T, p *person) (deviceID string, key *jose
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out struct{ Device struct{ ID, Thumbprint string } }
+	var out struct {
+		Device struct{ ID, Thumbprint string }
+	}
 	b.do(t, p.Token, deviceRegister, map[string]any{"name": "Phone", "publicKey": publicJWK(t, key)}, &out)
 	if out.Device.Thumbprint != key.Thumbprint() {
 		t.Errorf("the thumbprint is %s, want %s", out.Device.Thumbprint, key.Thumbprint())
@@ -95,10 +97,10 @@ func TestDevice(t *testing.T) {
 // prover sends a bound token with a proof of possession (RFC 9449).
 type prover struct {
 	key    *jose.Key
-	public string                // how Souk is known
-	spoil  func(proof claimsOf)  // makes the next proof wrong
-	keep   *string               // the proof that was sent last
-	replay *string               // sent instead of a new one
+	public string               // how Souk is known
+	spoil  func(proof claimsOf) // makes the next proof wrong
+	keep   *string              // the proof that was sent last
+	replay *string              // sent instead of a new one
 	next   http.RoundTripper
 }
 
@@ -161,7 +163,7 @@ func TestDevice_BoundToken(t *testing.T) {
 		if err := api.Do(ctx, token, viewerShow, nil, &v); err != nil || v.Viewer.User.ID != alice.ID {
 			t.Fatalf("with a proof: %+v, %v", v, err)
 		}
-		wantFault(t, b.api.Do(ctx, token, viewerShow, nil, nil), "UNAUTHENTICATED")       // as a bearer token
+		wantFault(t, b.api.Do(ctx, token, viewerShow, nil, nil), "UNAUTHENTICATED")     // as a bearer token
 		wantFault(t, api.Do(ctx, alice.Token, viewerShow, nil, nil), "UNAUTHENTICATED") // the other way round
 
 		for what, spoil := range map[string]func(claimsOf){

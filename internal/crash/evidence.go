@@ -85,7 +85,7 @@ func (j *judging) answered(key string, e Entry) {
 	}
 	k.orders[e.Order] = true
 	if j.orders[e.Order] == nil {
-		j.orders[e.Order] = &ordered{purchased: k, id: e.Order, refunds: map[string]int64{}}
+		j.orders[e.Order] = &ordered{purchased: k, id: e.Order, refunds: map[string]int64{}, receipts: map[string]int{}}
 	}
 	j.seen(e.Order, e)
 }
@@ -133,11 +133,11 @@ func (j *judging) refunded(e Entry) {
 // readTold learns what the API tells buyers at the end.
 func (j *judging) readTold() {
 	for _, e := range j.told {
-		if e.Act != ActOrder {
-			continue
-		}
 		o := j.orders[e.Order]
 		switch {
+		case e.Act == ActReceipt && o != nil:
+			o.receipts[e.State]++
+		case e.Act != ActOrder:
 		case o == nil:
 			j.find(ChargedTwice, "order %s of %s, %s, came from no purchase that its buyer knows of", e.Order, e.Who, e.State)
 		case o.who != e.Who:

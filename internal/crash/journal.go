@@ -37,8 +37,10 @@ const (
 	ActCancel  Act = "cancel"
 	ActReverse Act = "reverse"
 	ActRefund  Act = "refund"
-	ActOrder   Act = "order"  // told: an order
-	ActWallet  Act = "wallet" // told: a wallet
+	ActOrder   Act = "order"   // told: an order
+	ActReceipt Act = "receipt" // told: a receipt in the conversation
+	ActWallet  Act = "wallet"  // told: a wallet
+	ActStock   Act = "stock"   // told to the merchant: how many are left
 )
 
 // Entry is a line of a journal. What does not concern its act is empty.
@@ -51,7 +53,7 @@ type Entry struct {
 	SKU      string    `json:"sku,omitempty"`
 	ByCard   bool      `json:"byCard,omitempty"`   // the card is the merchant's confirmation
 	Of       string    `json:"of,omitempty"`       // the order or the purchase's key that it is about
-	Amount   int64     `json:"amount,omitempty"`   // cents: price, top-up, refund, balance
+	Amount   int64     `json:"amount,omitempty"`   // cents: price, top-up, refund, balance; or how many are left
 	Order    string    `json:"order,omitempty"`    // that was answered
 	State    string    `json:"state,omitempty"`    // of the order or top-up
 	Refunded int64     `json:"refunded,omitempty"` // of the order, in cents

@@ -18,16 +18,18 @@ const (
 	Endless      Rule = "without an end"
 	Unheard      Rule = "webhooks missing"
 	Misheard     Rule = "webhooks wrong"
+	Unreceipted  Rule = "receipts missing"
+	Receipted    Rule = "receipts wrong"
 	Unconfirmed  Rule = "paid without the merchant's yes"
 	Unreleased   Rule = "merchants left in error"
 	Unbalanced   Rule = "wallets off"
-	Oversold     Rule = "sold more than there was"
+	Miscounted   Rule = "stock off"
 	Misanswered  Rule = "wrong answers"
 	Broken       Rule = "processes or ledger broken"
 )
 
 // rules gives them in the order in which they are shown.
-var rules = []Rule{ChargedTwice, Forgotten, Endless, Unheard, Misheard, Unconfirmed, Unreleased, Unbalanced, Oversold, Misanswered, Broken}
+var rules = []Rule{ChargedTwice, Forgotten, Endless, Unheard, Misheard, Unreceipted, Receipted, Unconfirmed, Unreleased, Unbalanced, Miscounted, Misanswered, Broken}
 
 // Finding is a broken rule.
 type Finding struct {
@@ -52,7 +54,9 @@ type ordered struct {
 	ended   string // as which it was answered to have ended unpaid
 	refunds map[string]int64
 	told    *Entry
-	story   *merchantsim.Story
+	// receipts are how many of each state stand in the conversation.
+	receipts map[string]int
+	story    *merchantsim.Story
 }
 
 // judging is a judgement under way.
@@ -63,7 +67,6 @@ type judging struct {
 	orders map[string]*ordered
 	topUps map[string]Entry          // last answer, by key
 	gifts  map[string]string         // refunds by key
-	byUser map[string]map[string]int // orders known, by user
 }
 
 // judge holds what the API tells at the end, and what the merchants saw, against
@@ -133,6 +136,7 @@ func (j *judging) judgeOrder(o *ordered) {
 	if given := sum(o.refunds); given != o.told.Refunded {
 		j.find(Unbalanced, "order %s of %s: its merchant gave %d back, the API tells of %d", o.id, o.who, given, o.told.Refunded)
 	}
+	j.judgeReceipts(o, state)
 	j.judgeMerchant(o, state)
 }
 
@@ -141,6 +145,28 @@ func sum(of map[string]int64) (all int64) {
 		all += n
 	}
 	return all
+}
+
+// judgeReceipts looks at what the buyer's conversation shows of an order.
+func (j *judging) judgeReceipts(o *ordered, state string) {
+	want := map[string]int{"PAID": 0, "DECLINED": 0, "CANCELLED": 0, "EXPIRED": 0}
+	switch {
+	case wasPaid(state):
+		want["PAID"] = 1
+	case endedUnpaid(state):
+		want[state] = 1
+	}
+	have := maps.Clone(o.receipts)
+	// Of two refunds at once either receipt may say that all was given back.
+	have["refunds"], want["refunds"] = have["PARTIALLY_REFUNDED"]+have["REFUNDED"], len(o.refunds)
+	for _, kind := range slices.Sorted(maps.Keys(want)) {
+		switch n := have[kind]; {
+		case n < want[kind]:
+			j.find(Unreceipted, "order %s of %s, %s: %d of %d %s", o.id, o.who, state, n, want[kind], kind)
+		case n > want[kind]:
+			j.find(Receipted, "order %s of %s, %s: %d %s, not %d", o.id, o.who, state, n, kind, want[kind])
+		}
+	}
 }
 
 // judgeMerchant looks at what the merchant said and heard of an order.
@@ -215,16 +241,22 @@ func (j *judging) judgeWallets() {
 	}
 }
 
+// judgeStock counts the units that are left of what there was.
 func (j *judging) judgeStock() {
-	sold := map[string]int64{}
+	left := maps.Clone(j.stock)
 	for _, o := range j.orders {
-		if o.told != nil && !endedUnpaid(o.told.State) {
-			sold[o.sku]++
+		if o.told != nil && !endedUnpaid(o.told.State) && j.stock[o.sku] > 0 {
+			left[o.sku]--
 		}
 	}
-	for sku, had := range j.stock {
-		if sold[sku] > had {
-			j.find(Oversold, "%d of %d %s", sold[sku], had, sku)
+	for _, e := range j.told {
+		if e.Act == ActStock && e.Amount != left[e.SKU] {
+			j.find(Miscounted, "%s has %d %s left, and should have %d", e.Who, e.Amount, e.SKU, left[e.SKU])
+		}
+	}
+	for sku, n := range left {
+		if n < 0 {
+			j.find(Miscounted, "%d %s too many were sold", -n, sku)
 		}
 	}
 }

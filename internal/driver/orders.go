@@ -81,6 +81,14 @@ func (c *Client) GiveBack(ctx context.Context, merchant, key, order string, amou
 	return Refund{out.Refund.ID, out.Order, out.Replayed}, err
 }
 
+// page tells whether a list goes on.
+type page struct {
+	PageInfo struct {
+		HasNextPage bool
+		EndCursor   string
+	}
+}
+
 // OrdersOf gives all orders of a user or merchant, newest first; only those in
 // one of the states, if any are given.
 func (c *Client) OrdersOf(ctx context.Context, token string, states ...string) (all []Order, err error) {
@@ -92,23 +100,20 @@ func (c *Client) OrdersOf(ctx context.Context, token string, states ...string) (
 		var out struct {
 			Viewer struct {
 				Orders struct {
-					Nodes    []Order
-					PageInfo struct {
-						HasNextPage bool
-						EndCursor   string
-					}
+					Nodes []Order
+					page
 				}
 			}
 		}
 		if err := c.Do(ctx, token, Orders, map[string]any{"after": after, "states": only}, &out); err != nil {
 			return nil, err
 		}
-		page := out.Viewer.Orders
-		all = append(all, page.Nodes...)
-		if !page.PageInfo.HasNextPage {
+		orders := out.Viewer.Orders
+		all = append(all, orders.Nodes...)
+		if !orders.PageInfo.HasNextPage {
 			return all, nil
 		}
-		after = page.PageInfo.EndCursor
+		after = orders.PageInfo.EndCursor
 	}
 }
 
@@ -120,6 +125,84 @@ const TestClockAdvance = `mutation TestClockAdvance($input: TestClockAdvanceInpu
 // AdvanceClock moves a sandbox's clock forward.
 func (c *Client) AdvanceClock(ctx context.Context, service string, by time.Duration) error {
 	return c.Mutate(ctx, service, TestClockAdvance, map[string]any{"seconds": int(by.Seconds())}, nil)
+}
+
+// Documents of what buyers and merchants look at afterwards.
+const (
+	Receipts = `query Receipts($id: ID!, $after: String) {
+  node(id: $id) {
+    ... on Conversation {
+      messages(first: 100, after: $after) {
+        nodes { card { __typename ... on ReceiptCard { state amount { amountMinor currency } order { id } } } }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  }
+}`
+	Stock = `query Stock {
+  viewer { merchant { products(first: 100) { nodes { sku stockCount } } } }
+}`
+)
+
+// Receipt is what a conversation shows of an order.
+type Receipt struct {
+	State  string
+	Amount Money
+	Order  named
+}
+
+// ReceiptsIn gives the receipts in a conversation, oldest first.
+func (c *Client) ReceiptsIn(ctx context.Context, user, conversation string) (all []Receipt, err error) {
+	var after any
+	for {
+		var out struct {
+			Node struct {
+				Messages struct {
+					Nodes []struct{ Card *Receipt }
+					page
+				}
+			}
+		}
+		if err := c.Do(ctx, user, Receipts, map[string]any{"id": conversation, "after": after}, &out); err != nil {
+			return nil, err
+		}
+		messages := out.Node.Messages
+		for _, m := range messages.Nodes {
+			if m.Card != nil && m.Card.Order.ID != "" {
+				all = append(all, *m.Card)
+			}
+		}
+		if !messages.PageInfo.HasNextPage {
+			return all, nil
+		}
+		after = messages.PageInfo.EndCursor
+	}
+}
+
+// StockOf gives what a merchant has left, by SKU, of what Souk counts.
+func (c *Client) StockOf(ctx context.Context, merchant string) (map[string]int64, error) {
+	var out struct {
+		Viewer struct {
+			Merchant struct {
+				Products struct {
+					Nodes []struct {
+						SKU        string
+						StockCount *string
+					}
+				}
+			}
+		}
+	}
+	if err := c.Do(ctx, merchant, Stock, nil, &out); err != nil {
+		return nil, err
+	}
+	left := map[string]int64{}
+	for _, p := range out.Viewer.Merchant.Products.Nodes {
+		if p.StockCount != nil {
+			left[p.SKU] = Money{AmountMinor: *p.StockCount}.Minor()
+		}
+	}
+	return left, nil
 }
 
 // Source is a funding source and what stands there.
