@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof"
+	_ "net/http/pprof" // on http.DefaultServeMux, which nothing else serves
 	"os"
 	"time"
 
@@ -13,7 +13,7 @@ import (
 )
 
 type serveCmd struct {
-	Pprof string `hidden:"" placeholder:"HOST:PORT" help:"Where to give CPU profiles of the process. Whoever reaches it sees inside: let it be 127.0.0.1."`
+	Pprof string `hidden:"" placeholder:"HOST:PORT" help:"Where to serve /debug/pprof/. Whoever reaches it sees inside: let it be 127.0.0.1."`
 }
 
 // Help is what souk serve --help says below its first line.
@@ -39,7 +39,7 @@ func (c serveCmd) Run(ctx context.Context, g *Globals) error {
 		if err != nil {
 			return err
 		}
-		profiles := &http.Server{Handler: http.HandlerFunc(pprof.Profile), ReadHeaderTimeout: time.Second}
+		profiles := &http.Server{Handler: http.DefaultServeMux, ReadHeaderTimeout: time.Second}
 		go func() { _ = profiles.Serve(l) }()
 		defer func() { _ = profiles.Close() }()
 	}

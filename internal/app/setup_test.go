@@ -202,10 +202,18 @@ func wantRefusal(t *testing.T, err error, code string, field ...string) {
 // wantFault checks that err is a top-level error with this code.
 func wantFault(t *testing.T, err error, code string) {
 	t.Helper()
-	var fault *driver.Error
-	if !errors.As(err, &fault) || fault.Code != code {
+	if faultOf(err) != code {
 		t.Errorf("want the error %s, got %v", code, err)
 	}
+}
+
+// faultOf is the code of a top-level error, or what the error says if it is none.
+func faultOf(err error) string {
+	var fault *driver.Error
+	if errors.As(err, &fault) {
+		return fault.Code
+	}
+	return fmt.Sprint(err)
 }
 
 // shop is a merchant and its product server.

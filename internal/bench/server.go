@@ -118,7 +118,7 @@ func startSouk(ctx context.Context, o Options, dir, databaseURL, issuerURL, shop
 
 // profile writes a CPU profile of the time from now on to a file.
 func (s *souk) profile(path string, d time.Duration) error {
-	resp, err := http.Get("http://" + s.pprof + "/?seconds=" + seconds(d))
+	resp, err := http.Get("http://" + s.pprof + "/debug/pprof/profile?seconds=" + seconds(d))
 	if err != nil {
 		return err
 	}

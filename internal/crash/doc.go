@@ -20,13 +20,13 @@
 //
 // Not Souk's tables. Each client keeps a [Journal], fsynced before it sends and
 // after it has heard; each merchant keeps its own fsynced log. What the API tells
-// buyers at the end is held against these ([judge]): every accepted order has
-// reached an end, no idempotency key made two orders and no order was charged
-// without one, wallets hold to the cent what was paid in, spent and given back, stock is what
-// was not sold,
-// every payment had the merchant's yes, every merchant has heard of each payment
-// by a webhook with a good signature, and whoever said yes to what was not paid
-// was told to release it. Then the ledger must verify, too.
+// buyers and merchants at the end is held against these: every accepted order has
+// reached an end, no idempotency key made two orders and no order came without
+// one, wallets hold to the cent what was paid in, spent and given back, stock is
+// what was not sold, every payment had the merchant's yes, every buyer has one
+// receipt of each event, every merchant has heard of it by one webhook with a
+// good signature, and whoever said yes to what was not paid was told to release
+// it. Then the ledger must verify, too.
 //
 // That the judge can see a double charge is proven with a build that makes some
 // on purpose (build tag seeddoublecharge).

@@ -65,8 +65,8 @@ type judging struct {
 	Verdict
 	keys   map[string]*purchased
 	orders map[string]*ordered
-	topUps map[string]Entry          // last answer, by key
-	gifts  map[string]string         // refunds by key
+	topUps map[string]Entry  // last answer, by key
+	gifts  map[string]string // refunds by key
 }
 
 // judge holds what the API tells at the end, and what the merchants saw, against

@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 )
 
@@ -16,8 +17,9 @@ func Build(ctx context.Context, path string, tags ...string) (string, error) {
 	for _, tag := range tags {
 		args = append(args, "-tags", tag)
 	}
-	out, err := exec.CommandContext(ctx, "go", append(args, "github.com/soukhq/souk/cmd/souk")...).CombinedOutput() // #nosec G204 -- our own words
-	if err != nil {
+	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/soukhq/souk/cmd/souk")...) // #nosec G204 -- our own words
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")                                           // as the Makefile builds it
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build souk: %w\n%s", err, out)
 	}
 	return path, nil

@@ -28,6 +28,7 @@ var Floors = []Floor{
 	{"internal/base/id", values},
 	{"internal/base/mode", values},
 	{"internal/base/text", values},
+	{"internal/base/batch", values},
 	{"internal/base/money", values + 1},
 	{"internal/base/clock", values + 1},
 	{"internal/base/page", values + 1},

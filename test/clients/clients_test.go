@@ -6,6 +6,7 @@ package clients_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -23,6 +24,7 @@ func TestClients(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are no tests: %v", err)
 	}
+	browser := findBrowser(t)
 	dir := npm.Folder(t, "*.mjs", "relay/*.js")
 	for _, file := range files {
 		t.Run(file, func(t *testing.T) {
@@ -31,7 +33,7 @@ func TestClients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := npm.Run(t.Context(), dir, []string{"SOUK_TEST_WORLD=" + string(told)},
+			out, err := npm.Run(t.Context(), dir, []string{"SOUK_TEST_WORLD=" + string(told), "SOUK_TEST_BROWSER=" + browser},
 				"node", "--test", "--test-reporter=spec", "--test-timeout=60000", file)
 			if err != nil || !allPassed(out) {
 				t.Fatalf("%v\n%s", err, out)
@@ -50,6 +52,18 @@ var (
 // a file that tests nothing.
 func allPassed(out string) bool {
 	return somePassed.MatchString(out) && !someSkipped.MatchString(out)
+}
+
+// findBrowser gives the path of Chromium.
+func findBrowser(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatal("Chromium is not on this machine: run `make test`, or scripts/ensure chromium")
+	return ""
 }
 
 // sdl gives the schema as one text.

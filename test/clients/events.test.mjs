@@ -131,7 +131,7 @@ test("a revoked token ends its stream, and no others", async () => {
   const other = client().iterate(inConversation(await newest()));
   const stream = client({ token }).iterate({ query: feed });
   await prompted(stream, () => say("Still me."));
-  await mutate(token, "tokenRevoke", "TokenRevokeInput", "clientMutationId", {});
+  await mutate(token, "tokenRevoke", "clientMutationId", {});
   const last = (await rest(stream)).at(-1);
   assert.equal(last.errors[0].extensions.code, "UNAUTHENTICATED");
   await say("And I am still here.");

@@ -22,11 +22,14 @@ export async function desk(what, order = {}) {
   return response.json();
 }
 
+/** The name under which the functions below call. */
+export const client = "souk-test";
+
 /** Sends one operation and gives its data. */
 export async function ask(token, query, variables) {
   const response = await fetch(endpoint, {
     method: "POST",
-    headers: { "content-type": "application/json", ...bearer(token) },
+    headers: { "content-type": "application/json", "GraphQL-Client-Name": client, ...bearer(token) },
     body: JSON.stringify({ query, variables }),
   });
   const { data, errors } = await response.json();
@@ -34,9 +37,13 @@ export async function ask(token, query, variables) {
   return data;
 }
 
+/** Writes a mutation of one field. */
+export const mutation = (name, selection) =>
+  `mutation ($input: ${name[0].toUpperCase()}${name.slice(1)}Input!) { ${name}(input: $input) { ${selection} userErrors { code message } } }`;
+
 /** Sends a mutation and gives its payload. */
-export async function mutate(token, name, type, selection, input) {
-  const data = await ask(token, `mutation ($input: ${type}!) { ${name}(input: $input) { ${selection} userErrors { code message } } }`, { input });
+export async function mutate(token, name, selection, input) {
+  const data = await ask(token, mutation(name, selection), { input });
   const { userErrors, ...payload } = data[name];
   if (userErrors.length > 0) throw new Error(`${name}: ${JSON.stringify(userErrors)}`);
   return payload;
@@ -44,14 +51,14 @@ export async function mutate(token, name, type, selection, input) {
 
 /** Writes a message into the conversation, as Bob. */
 export const say = (text) =>
-  mutate(bob, "messageSend", "MessageSendInput", "message { id }", { conversationId: souk.conversation, text, idempotencyKey: key() });
+  mutate(bob, "messageSend", "message { id }", { conversationId: souk.conversation, text, idempotencyKey: key() });
 
 /** What is sent to buy the demo's tea, as Alice. */
 export const purchase = (over = {}) => ({ idempotencyKey: key(), card: souk.card, fundingSourceId: souk.wallet, ...over });
 
 /** Buys, and gives the order's id. */
 export async function buy() {
-  const { order } = await mutate(alice, "purchaseCreate", "PurchaseCreateInput", "order { id state }", purchase());
+  const { order } = await mutate(alice, "purchaseCreate", "order { id state }", purchase());
   if (order.state !== "PAID") throw new Error(`the order is ${order.state}`);
   return order.id;
 }
@@ -60,7 +67,7 @@ export async function buy() {
 export async function refund(orderId) {
   const response = await fetch(`${souk.shop}/token`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
   const { token } = await response.json();
-  return mutate(token, "purchaseRefund", "PurchaseRefundInput", "order { state }", { orderId, idempotencyKey: key() });
+  return mutate(token, "purchaseRefund", "order { state }", { orderId, idempotencyKey: key() });
 }
 
 /** The cursor of the conversation's newest message. */

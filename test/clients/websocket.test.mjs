@@ -173,7 +173,7 @@ test("a revoked token ends its subscriptions, and no others", async () => {
   const c = client({ token });
   const stream = c.iterate({ query: feed });
   await prompted(stream, () => say("Still me."));
-  await mutate(token, "tokenRevoke", "TokenRevokeInput", "clientMutationId", {});
+  await mutate(token, "tokenRevoke", "clientMutationId", {});
   await assert.rejects(rest(stream), { code: 4401 });
   await say("And I am still here.");
   await until(other, ({ data }) => data.messageAdded.node.text === "And I am still here.");

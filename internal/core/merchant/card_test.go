@@ -2,10 +2,13 @@ package merchant
 
 import (
 	"testing"
+	"time"
 
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/jose"
 )
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // Whatever a merchant signs, a card that is believed says nothing that it may
 // not.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/soukhq/souk/internal/base/audit"
 	"github.com/soukhq/souk/internal/base/auth"
+	"github.com/soukhq/souk/internal/base/batch"
 	"github.com/soukhq/souk/internal/base/clock"
 	"github.com/soukhq/souk/internal/base/errs"
 	"github.com/soukhq/souk/internal/base/id"
@@ -95,8 +96,8 @@ type Service struct {
 	revoked    func(ctx context.Context, r auth.Revocation)
 	cfg        Config
 
-	rows     *batcher[rowKey, rowPair]
-	sets     *batcher[id.ID, *heldKeys]
+	rows     *batch.Reader[rowKey, rowPair]
+	sets     *batch.Reader[id.ID, *heldKeys]
 	sellers  *lru.Cache[id.ID, cached[Merchant]]
 	products *lru.Cache[rowKey, cached[*Product]]
 	held     *lru.Cache[id.ID, *heldKeys]
@@ -121,8 +122,8 @@ func New(d Deps, cfg Config) (*Service, error) {
 	if s.revoked == nil {
 		s.revoked = func(context.Context, auth.Revocation) {}
 	}
-	s.rows = newBatcher(s.readPairs)
-	s.sets = newBatcher(s.readKeys)
+	s.rows = batch.New(s.readPairs)
+	s.sets = batch.New(s.readKeys)
 	var errs [6]error
 	s.sellers, errs[0] = lru.New[id.ID, cached[Merchant]](s.cfg.RowsMax)
 	s.products, errs[1] = lru.New[rowKey, cached[*Product]](s.cfg.RowsMax)

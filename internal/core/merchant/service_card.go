@@ -174,7 +174,7 @@ func (s *Service) row(ctx context.Context, key rowKey, fresh bool) (Merchant, *P
 			return m.value, p.value, nil
 		}
 	}
-	pair, ok, err := s.rows.load(ctx, key)
+	pair, ok, err := s.rows.Load(ctx, key)
 	if err != nil {
 		return Merchant{}, nil, fmt.Errorf("read merchant: %w", err)
 	}

@@ -121,7 +121,7 @@ func (s *Service) keysOf(ctx context.Context, m Merchant) (*heldKeys, error) {
 
 // loadKeys reads a merchant's keys from its row.
 func (s *Service) loadKeys(ctx context.Context, merchantID id.ID) (*heldKeys, error) {
-	h, ok, err := s.sets.load(ctx, merchantID)
+	h, ok, err := s.sets.Load(ctx, merchantID)
 	if err != nil {
 		return nil, fmt.Errorf("read merchant's keys: %w", err)
 	}

@@ -10,7 +10,7 @@ var (
 	ErrDeviceNotFound = errs.New(errs.NotFound, "DEVICE_NOT_FOUND", "There is no such device.")
 	ErrDeviceExists   = errs.New(errs.Conflict, "DEVICE_EXISTS", "This key is registered already.")
 	ErrDeviceLimit    = errs.New(errs.Failed, "DEVICE_LIMIT", "You have as many devices as one may have. Revoke one first.")
-	ErrKey            = errs.New(errs.Invalid, "KEY_INVALID", "Give a public key for signing as a JWK: EC P-256, Ed25519, or RSA of 2048 bits or more.")
+	ErrKey            = errs.New(errs.Invalid, "KEY_INVALID", "Give a public key for signing as a JWK: EC P-256, Ed25519, or RSA of 2048 bits or more.").In("publicKey")
 	ErrText           = errs.New(errs.Invalid, "TEXT_INVALID", "This text is empty, too long, or has characters that may not be there.")
 	ErrContact        = errs.New(errs.Invalid, "CONTACT_INVALID", "Nobody can be their own contact, and contacts are of one mode.")
 )

@@ -33,8 +33,6 @@ func TestService_Chaos(t *testing.T) {
 		var all sync.WaitGroup
 		for i, p := range people {
 			all.Go(func() {
-				v := b.alice
-				v.UserID = p.wallet.UserID
 				r := rand.New(rand.NewPCG(seed, uint64(i+1)))
 				var mine []id.ID
 				for n := range 30 {

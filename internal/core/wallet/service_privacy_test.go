@@ -25,7 +25,7 @@ func TestService_Blocks(t *testing.T) {
 			}
 		}
 		wantBlocked("nothing", false)
-		wallet, bank := b.pair(t, b.alice, TokenOK)
+		_, bank := b.pair(t, b.alice, TokenOK)
 		line, err := b.SetCreditLine(t.Context(), operator(1), b.alice.UserID, eur(100))
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"github.com/soukhq/souk/internal/base/money"
 	"github.com/soukhq/souk/internal/base/page"
 	"github.com/soukhq/souk/internal/base/store"
-	"github.com/soukhq/souk/internal/core/ledger"
 )
 
 var isActive = fundingsource.StatusEQ(fundingsource.StatusACTIVE)
@@ -144,7 +143,7 @@ func sourceFromRow(r *ent.FundingSource) Source {
 		ID: r.ID, Mode: r.Mode, UserID: r.UserID, Kind: Kind(r.Kind), Label: r.Label, Currency: r.Currency, Rail: r.Rail, CreatedAt: r.CreatedAt,
 	}
 	if r.AccountID != nil {
-		src.Account = ledger.AccountID(*r.AccountID)
+		src.Account = *r.AccountID
 	}
 	return src
 }

@@ -42,15 +42,6 @@ graphql`
 `;
 
 graphql`
-  query OrdersNodeQuery($id: ID!) {
-    node(id: $id) {
-      __typename
-      ...Orders_order
-    }
-  }
-`;
-
-graphql`
   mutation OrdersBuyMutation($input: PurchaseCreateInput!) {
     purchaseCreate(input: $input) {
       order {

@@ -1,25 +1,24 @@
-package merchant
+package batch
 
 import (
 	"context"
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/soukhq/souk/internal/testkit"
 )
 
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // Those who come while a batch is read are read together afterwards, and one who
 // goes away takes nobody along, even if it was the first.
-func TestBatcher(t *testing.T) {
+func TestReader(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var sizes []int
 	reading, release := make(chan struct{}, 10), make(chan struct{})
-	b := newBatcher(func(_ context.Context, keys []int) (map[int]int, error) {
+	b := New(func(_ context.Context, keys []int) (map[int]int, error) {
 		reading <- struct{}{}
 		<-release
 		mu.Lock()
@@ -36,9 +35,9 @@ func TestBatcher(t *testing.T) {
 	var all sync.WaitGroup
 	ask := func(ctx context.Context, key int, wants error) {
 		all.Go(func() {
-			v, ok, err := b.load(ctx, key)
+			v, ok, err := b.Load(ctx, key)
 			if !errors.Is(err, wants) || err == nil && (ok != (key >= 0) || ok && v != 2*key) {
-				t.Errorf("load(%d) = %d, %v, %v", key, v, ok, err)
+				t.Errorf("Load(%d) = %d, %v, %v", key, v, ok, err)
 			}
 		})
 	}

@@ -1,4 +1,5 @@
-package merchant
+// Package batch reads for many callers in one query.
+package batch
 
 import (
 	"context"
@@ -8,14 +9,14 @@ import (
 )
 
 const (
-	batchMax     = 500
-	batchTimeout = 10 * time.Second
+	sizeMax = 500
+	timeout = 10 * time.Second
 )
 
-// batcher reads for many callers in one query. It never waits for company: the
+// Reader reads for many callers in one query. It never waits for company: the
 // first caller reads at once, and those who come while it does are read together
-// afterwards.
-type batcher[K comparable, V any] struct {
+// afterwards. So nobody is given what was read before they asked.
+type Reader[K comparable, V any] struct {
 	read func(ctx context.Context, keys []K) (map[K]V, error)
 	turn chan struct{} // holds one token while a batch is being read
 
@@ -31,12 +32,15 @@ type batch[K comparable, V any] struct {
 	err   error
 }
 
-func newBatcher[K comparable, V any](read func(context.Context, []K) (map[K]V, error)) *batcher[K, V] {
-	return &batcher[K, V]{read: read, turn: make(chan struct{}, 1)}
+// New makes a reader of a function that reads a batch, and leaves out what is not
+// there.
+func New[K comparable, V any](read func(context.Context, []K) (map[K]V, error)) *Reader[K, V] {
+	return &Reader[K, V]{read: read, turn: make(chan struct{}, 1)}
 }
 
-// load reads one key; ok is false if there is nothing under it.
-func (l *batcher[K, V]) load(ctx context.Context, key K) (v V, ok bool, err error) {
+// Load reads one key; ok is false if there is nothing under it. It is
+// not for use in a transaction, in which others would read, too.
+func (l *Reader[K, V]) Load(ctx context.Context, key K) (v V, ok bool, err error) {
 	b, first := l.join(key)
 	if first {
 		// Others wait for the batch: it is read even if this caller goes away.
@@ -51,10 +55,10 @@ func (l *batcher[K, V]) load(ctx context.Context, key K) (v V, ok bool, err erro
 	}
 }
 
-func (l *batcher[K, V]) join(key K) (b *batch[K, V], first bool) {
+func (l *Reader[K, V]) join(key K) (b *batch[K, V], first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if b = l.gather; b == nil || len(b.keys) >= batchMax {
+	if b = l.gather; b == nil || len(b.keys) >= sizeMax {
 		b = &batch[K, V]{keys: map[K]struct{}{}, done: make(chan struct{}), err: errors.New("batch was not read")}
 		l.gather, first = b, true
 	}
@@ -63,7 +67,7 @@ func (l *batcher[K, V]) join(key K) (b *batch[K, V], first bool) {
 }
 
 // lead waits for the batch's turn and reads it.
-func (l *batcher[K, V]) lead(ctx context.Context, b *batch[K, V]) {
+func (l *Reader[K, V]) lead(ctx context.Context, b *batch[K, V]) {
 	l.turn <- struct{}{}
 	defer func() {
 		<-l.turn
@@ -78,7 +82,7 @@ func (l *batcher[K, V]) lead(ctx context.Context, b *batch[K, V]) {
 		keys = append(keys, k)
 	}
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	b.found, b.err = l.read(ctx, keys)
 }
