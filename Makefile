@@ -37,11 +37,12 @@ migration-check: ## fail if the migrations do not lead to ent/schema
 
 .PHONY: test
 test: ## run all tests with the race detector on PostgreSQL, Redis and SQLite: make test PKG=./internal/...
-	scripts/ensure gcc
+	scripts/ensure gcc node npm chromium
 	CGO_ENABLED=1 scripts/with-services $(GOTEST) -race -shuffle=on -timeout=20m -p=2 $(PKG)
 
 .PHONY: test-fast
 test-fast: ## the same without the race detector
+	scripts/ensure node npm chromium
 	scripts/with-services $(GOTEST) -shuffle=on -timeout=20m -p=2 $(PKG)
 
 .PHONY: lint

@@ -62,6 +62,10 @@ func (r *fundingTransferResolver) TopUp(ctx context.Context, obj *wallet.Transfe
 	return one(ctx, r.Wallets.TransfersByIDs, *obj.TopUpID)
 }
 
+func (r *fundingTransferResolver) FailureCode(ctx context.Context, obj *wallet.Transfer) (*string, error) {
+	return textOrNull(obj.FailureCode), nil
+}
+
 func (r *mutationResolver) FundingSourceAdd(ctx context.Context, input model.FundingSourceAddInput) (*model.FundingSourceAddPayload, error) {
 	v, err := auth.Require(ctx, auth.User)
 	if err != nil {

@@ -72,6 +72,10 @@ func (r *viewerResolver) WebhookEndpoints(ctx context.Context, obj *auth.Viewer,
 	return connection.Of(r.Cursors, list, p, webhook.EndpointPosition), err
 }
 
+func (r *webhookAttemptResolver) Error(ctx context.Context, obj *webhook.Attempt) (*string, error) {
+	return textOrNull(obj.Error), nil
+}
+
 func (r *webhookAttemptResolver) DurationMs(ctx context.Context, obj *webhook.Attempt) (int, error) {
 	return int(obj.Duration.Milliseconds()), nil
 }
@@ -88,8 +92,16 @@ func (r *webhookDeliveryResolver) Payload(ctx context.Context, obj *webhook.Deli
 	return string(obj.Payload), nil
 }
 
+func (r *webhookDeliveryResolver) LastError(ctx context.Context, obj *webhook.Delivery) (*string, error) {
+	return textOrNull(obj.LastError), nil
+}
+
 func (r *webhookDeliveryResolver) Attempts(ctx context.Context, obj *webhook.Delivery) ([]webhook.Attempt, error) {
 	return r.attempts.Load(ctx, obj.ID)
+}
+
+func (r *webhookEndpointResolver) DisabledReason(ctx context.Context, obj *webhook.Endpoint) (*string, error) {
+	return textOrNull(obj.DisabledReason), nil
 }
 
 func (r *webhookEndpointResolver) Deliveries(ctx context.Context, obj *webhook.Endpoint, first *int, after *string, last *int, before *string, filter *model.WebhookDeliveryFilter) (*connection.Connection[webhook.Delivery], error) {

@@ -31,7 +31,7 @@ GraphQL document that it sends, and leaves both running for you to try.
 
 // Run performs the demo.
 func (c demoCmd) Run(ctx context.Context, g *Globals) error {
-	if err := c.prepare(g); err != nil {
+	if err := c.prepare(ctx, g); err != nil {
 		return err
 	}
 	if !c.Keep {
@@ -41,7 +41,7 @@ func (c demoCmd) Run(ctx context.Context, g *Globals) error {
 	if err != nil {
 		return err
 	}
-	listener, cfg, err := app.Listen(cfg)
+	listener, cfg, err := app.Listen(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (c demoCmd) Run(ctx context.Context, g *Globals) error {
 }
 
 // prepare sets what the demo needs, where the command line does not.
-func (c demoCmd) prepare(g *Globals) error {
+func (c demoCmd) prepare(ctx context.Context, g *Globals) error {
 	if g.DataDir == "" {
 		dir, err := os.MkdirTemp("", "souk-demo-")
 		if err != nil {
@@ -78,7 +78,7 @@ func (c demoCmd) prepare(g *Globals) error {
 	}
 	if g.Addr == "" {
 		g.Addr = "127.0.0.1:0"
-		if !c.Check && free("127.0.0.1:8080") {
+		if !c.Check && free(ctx, "127.0.0.1:8080") {
 			g.Addr = "127.0.0.1:8080"
 		}
 	}
@@ -95,8 +95,8 @@ func (c demoCmd) prepare(g *Globals) error {
 	return nil
 }
 
-func free(addr string) bool {
-	l, err := net.Listen("tcp", addr)
+func free(ctx context.Context, addr string) bool {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return false
 	}
@@ -105,7 +105,7 @@ func free(addr string) bool {
 
 func (c demoCmd) perform(ctx context.Context, a *app.App) error {
 	began := time.Now()
-	merchantListener, err := net.Listen("tcp", "127.0.0.1:0")
+	merchantListener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,10 @@ func (c demoCmd) perform(ctx context.Context, a *app.App) error {
 	serving, stopShop := context.WithCancel(ctx)
 	closed := make(chan error, 1)
 	go func() { closed <- shop.Serve(serving, merchantListener) }()
-	defer func() { stopShop(); <-closed }()
+	defer func() {
+		stopShop()
+		_ = <-closed // it was told to end
+	}()
 
 	client := driver.New(a.PublicURL())
 	if err := client.Ready(ctx); err != nil {

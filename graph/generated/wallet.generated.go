@@ -35,6 +35,8 @@ type FundingTransferResolver interface {
 	Source(ctx context.Context, obj *wallet.Transfer) (*wallet.Source, error)
 
 	TopUp(ctx context.Context, obj *wallet.Transfer) (*wallet.Transfer, error)
+
+	FailureCode(ctx context.Context, obj *wallet.Transfer) (*string, error)
 }
 type StatementLineResolver interface {
 	TransferID(ctx context.Context, obj *ledger.Line) (string, error)
@@ -917,18 +919,18 @@ func (ec *executionContext) _FundingTransfer_failureCode(ctx context.Context, fi
 			return ec.fieldContext_FundingTransfer_failureCode(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.FailureCode, nil
+			return ec.Resolvers.FundingTransfer().FailureCode(ctx, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalOString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
 		},
 		true,
 		false,
 	)
 }
 func (ec *executionContext) fieldContext_FundingTransfer_failureCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("FundingTransfer", field, false, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("FundingTransfer", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _FundingTransfer_createdAt(ctx context.Context, field graphql.CollectedField, obj *wallet.Transfer) (ret graphql.Marshaler) {
@@ -2501,10 +2503,43 @@ func (ec *executionContext) _FundingTransfer(ctx context.Context, sel ast.Select
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "failureCode":
-			out.Values[i] = ec._FundingTransfer_failureCode(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._FundingTransfer_failureCode(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "createdAt":
 			out.Values[i] = ec._FundingTransfer_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

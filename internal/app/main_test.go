@@ -50,7 +50,6 @@ type lasting struct {
 	testing.TB
 	mu    sync.Mutex
 	undo  []func()
-	ended bool
 	fault error
 }
 

@@ -19,8 +19,8 @@ import (
 
 // Listen opens the port that the configuration names and fills in how others
 // reach it, if it does not say: the port may be any free one.
-func Listen(cfg config.Config) (net.Listener, config.Config, error) {
-	l, err := net.Listen("tcp", cfg.HTTP.Addr)
+func Listen(ctx context.Context, cfg config.Config) (net.Listener, config.Config, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.HTTP.Addr)
 	if err != nil {
 		return nil, cfg, fmt.Errorf("listen: %w", err)
 	}

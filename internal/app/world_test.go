@@ -116,7 +116,7 @@ func usual(production bool) config.Config {
 func openEmbedded(t testing.TB, w *world) {
 	c := usual(false)
 	c.Data.Dir = t.TempDir()
-	l, c, err := app.Listen(c)
+	l, c, err := app.Listen(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,13 +131,13 @@ func openEmbedded(t testing.TB, w *world) {
 func openProduction(t testing.TB, w *world) {
 	issuer := testkit.NewIssuer(t, jose.ES256)
 	c := production(t, issuer)
-	l, c, err := app.Listen(c)
+	l, c, err := app.Listen(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.app = openApp(t, c, &w.complain)
 	serve(t, w.app, l)
-	second, _, err := app.Listen(c)
+	second, _, err := app.Listen(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

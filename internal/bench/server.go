@@ -32,7 +32,7 @@ func start(program, dir, name string, env []string, args ...string) (*process, e
 		return nil, err
 	}
 	defer func() { _ = out.Close() }()
-	p.cmd = exec.Command(program, args...) // #nosec G204 -- this very program
+	p.cmd = exec.Command(program, args...) //nolint:gosec,noctx // this very program, which is stopped in good order
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the bench, which stops it in good order
 	if err := p.cmd.Start(); err != nil {
@@ -53,7 +53,7 @@ func (p *process) stop() error {
 		return err
 	case <-time.After(stopWithin):
 		_ = p.cmd.Process.Kill()
-		<-p.done
+		_ = <-p.done // it was killed
 		return errors.New("bench: souk did not stop")
 	}
 }
@@ -118,7 +118,7 @@ func startSouk(ctx context.Context, o Options, dir, databaseURL, issuerURL, shop
 
 // profile writes a CPU profile of the time from now on to a file.
 func (s *souk) profile(path string, d time.Duration) error {
-	resp, err := http.Get("http://" + s.pprof + "/debug/pprof/profile?seconds=" + seconds(d))
+	resp, err := http.Get("http://" + s.pprof + "/debug/pprof/profile?seconds=" + seconds(d)) //nolint:noctx // of this very run
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func cleanEnv() []string {
 
 // freeAddr gives an address on which nobody listens at this moment.
 func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

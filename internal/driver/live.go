@@ -183,7 +183,7 @@ func (c *Client) openSocket(ctx context.Context, token string, body []byte) (rea
 	patient := *c.HTTP
 	patient.Timeout = 0
 	conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.URL, "http")+"/graphql",
-		&websocket.DialOptions{Subprotocols: []string{string(Socket)}, HTTPClient: &patient})
+		&websocket.DialOptions{Subprotocols: []string{string(Socket)}, HTTPClient: &patient}) //nolint:bodyclose // the library takes care of it
 	if err != nil {
 		if resp != nil {
 			return nil, &Error{Status: resp.StatusCode, Code: "HANDSHAKE", Message: err.Error()}

@@ -62,7 +62,7 @@ async function explore(hash = "") {
       await fill(".graphiql-editor-tool .graphiql-editor:not(.hidden)", text);
     },
     run: () => page.locator(".graphiql-execute-button").click(),
-    answer: (text) => page.locator(".graphiql-response", { hasText: text }).waitFor({ timeout: 10_000 }),
+    answer: (text) => page.locator(".graphiql-response", { hasText: text }).waitFor(),
   };
 }
 

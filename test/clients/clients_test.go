@@ -34,7 +34,7 @@ func TestClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, err := npm.Run(t.Context(), dir, []string{"SOUK_TEST_WORLD=" + string(told), "SOUK_TEST_BROWSER=" + browser},
-				"node", "--test", "--test-reporter=spec", "--test-timeout=60000", file)
+				"node", "--test", "--test-reporter=spec", "--test-timeout=240000", file)
 			if err != nil || !allPassed(out) {
 				t.Fatalf("%v\n%s", err, out)
 			}

@@ -115,7 +115,7 @@ func (s *souk) url() string { return s.cfg.HTTP.PublicURL }
 func (s *souk) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	listener, cfg, err := app.Listen(s.cfg)
+	listener, cfg, err := app.Listen(context.Background(), s.cfg)
 	if err != nil {
 		return err
 	}

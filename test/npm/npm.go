@@ -54,7 +54,7 @@ func Folder(tb testing.TB, patterns ...string) string {
 func Run(ctx context.Context, dir string, env []string, command ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...) // #nosec G204 -- a test names it
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	cmd.WaitDelay = time.Second // a child of its own may keep the pipe open
@@ -75,7 +75,7 @@ var check = sync.OnceValue(func() error {
 	}
 	major, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(out), "v"), ".")
 	if n, err := strconv.Atoi(major); err != nil || n < oldest {
-		return fmt.Errorf("Node.js %d or later is needed, and this machine has %s", oldest, strings.TrimSpace(out))
+		return fmt.Errorf("needs Node.js %d or later, and this machine has %s", oldest, strings.TrimSpace(out))
 	}
 	return nil
 })
@@ -102,7 +102,7 @@ var install = sync.OnceValues(func() (string, error) {
 
 // installInto makes the folder at once, so that no run ever sees half of it.
 func installInto(dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o750); err != nil {
 		return err
 	}
 	half, err := os.MkdirTemp(filepath.Dir(dir), "half-")
@@ -141,7 +141,7 @@ func copyAll(pattern, dir string) error {
 			return err
 		}
 		to := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
 			return err
 		}
 		if err := os.WriteFile(to, data, 0o600); err != nil {

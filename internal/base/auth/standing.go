@@ -13,7 +13,7 @@ import (
 const (
 	// How long an answer of the directory counts while revocations of other
 	// processes arrive, and while they do not.
-	trustFor      = 30 * time.Second
+	trustFor      = 5 * time.Second
 	trustForAlone = time.Second
 )
 

@@ -2,7 +2,7 @@ package jose
 
 import (
 	"crypto"
-	_ "crypto/sha1" // RSA-OAEP, whose strength does not rest on the hash
+	_ "crypto/sha1" // #nosec G505 -- RSA-OAEP, whose strength does not rest on the hash
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 )

@@ -109,7 +109,7 @@ func TestInterop_JWE(t *testing.T) {
 
 func readOther(t *testing.T, k *Key, alg Algorithm, enc Encryption) {
 	other := toGoJose(t, k)
-	var to any = other
+	var to any
 	if k.wire.Kty != ktyOct {
 		to = other.Public()
 	} else {

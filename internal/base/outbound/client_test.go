@@ -257,7 +257,7 @@ func TestNotSent(t *testing.T) {
 			t.Parallel()
 			c := newClient(t, func(cfg *Config) {
 				cfg.Resolver = nowhere.address
-				if tt.want == ErrTimeout {
+				if errors.Is(tt.want, ErrTimeout) {
 					cfg.Timeout, cfg.ConnectTimeout = time.Second, 300*time.Millisecond
 				}
 			})

@@ -106,7 +106,9 @@ func validLabel(l string) bool {
 		return false
 	}
 	for _, r := range l {
-		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_') {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_':
+		default:
 			return false
 		}
 	}

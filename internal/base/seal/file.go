@@ -37,7 +37,7 @@ type version struct{ fs.FileInfo }
 // out the answer is yes, and the reader will see why.
 func (v version) outdated(path string) bool {
 	now, err := os.Stat(path)
-	return err != nil || !os.SameFile(v.FileInfo, now) || now.ModTime() != v.ModTime() || now.Size() != v.Size()
+	return err != nil || !os.SameFile(v.FileInfo, now) || !now.ModTime().Equal(v.ModTime()) || now.Size() != v.Size()
 }
 
 // load reads the file and makes its keys ready.

@@ -119,16 +119,16 @@ func (c *settle) Key() ledger.Key { return c.key }
 
 func (c *settle) Want(b *ledger.Batch) { c.book.wantOrder(b, c.order) }
 
-func (k *Book) wantOrder(b *ledger.Batch, o Order) {
-	k.orders.Want(o.ID)
+func (b *Book) wantOrder(batch *ledger.Batch, o Order) {
+	b.orders.Want(o.ID)
 	if o.StockCounted {
-		k.stock.Want(o.ProductID)
+		b.stock.Want(o.ProductID)
 	}
 	if o.HoldID != nil {
-		b.WantHold(*o.HoldID)
+		batch.WantHold(*o.HoldID)
 	}
-	b.WantAccount(o.Account)
-	b.WantAccount(o.MerchantAccount)
+	batch.WantAccount(o.Account)
+	batch.WantAccount(o.MerchantAccount)
 }
 
 func (c *settle) Decide(b *ledger.Batch) ([]byte, error) {

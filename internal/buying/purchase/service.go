@@ -142,7 +142,7 @@ func (s *Service) Create(ctx context.Context, v auth.Viewer, in CreateInput) (Do
 	if err != nil {
 		return Done{}, err
 	}
-	if seedDoubleCharge && rand.N(20) == 0 {
+	if seedDoubleCharge && rand.N(5) == 0 {
 		key.ID = id.New()
 	}
 	for range maxRaces {
@@ -277,21 +277,17 @@ func (s *Service) Cancel(ctx context.Context, v auth.Viewer, idempotencyKey stri
 		return Done{}, err
 	}
 	o, err := s.visible(ctx, v, orderID)
-	if err != nil || v.Kind != auth.User {
-		return s.refuse(ctx, v, key, errors.Join(err, notMine(err)))
+	if err == nil && v.Kind != auth.User {
+		err = ErrOrder
+	}
+	if err != nil {
+		return s.refuse(ctx, v, key, err)
 	}
 	cmd := &settle{book: s.Book, key: key, order: o, ending: cancellation, raced: ErrState}
 	return s.finish(ctx, v, s.Executor.Do(ctx, cmd), &cmd.after, nil)
 }
 
 var cancellation = ending{state: Cancelled, kind: EventCancelled, topic: TopicCancelled, release: true}
-
-func notMine(err error) error {
-	if err != nil {
-		return nil
-	}
-	return ErrOrder
-}
 
 // finish makes the answer of a command: from what it left, or, if it was a
 // repetition, from the database.

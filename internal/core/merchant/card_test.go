@@ -8,7 +8,7 @@ import (
 	"github.com/soukhq/souk/internal/base/jose"
 )
 
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+var noonOfCards = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // Whatever a merchant signs, a card that is believed says nothing that it may
 // not.
@@ -18,7 +18,7 @@ func FuzzReadCard(f *testing.F) {
 	f.Add([]byte(`{"sku":" ","name":"\u0000","price":{"amountMinor":-1,"currency":"XXX"},"confirm":"never"}`))
 	f.Add([]byte(`{"price":null}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		c, err := readCard(id.Of("merchant"), &jose.Token{Payload: payload, Claims: jose.Claims{IssuedAt: noon, ExpiresAt: noon}})
+		c, err := readCard(id.Of("merchant"), &jose.Token{Payload: payload, Claims: jose.Claims{IssuedAt: noonOfCards, ExpiresAt: noonOfCards}})
 		if err != nil {
 			return
 		}

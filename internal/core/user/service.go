@@ -6,6 +6,7 @@ import (
 
 	"github.com/soukhq/souk/internal/base/audit"
 	"github.com/soukhq/souk/internal/base/auth"
+	"github.com/soukhq/souk/internal/base/batch"
 	"github.com/soukhq/souk/internal/base/clock"
 	"github.com/soukhq/souk/internal/base/errs"
 	"github.com/soukhq/souk/internal/base/id"
@@ -19,10 +20,17 @@ type Service struct {
 	db    *store.DB
 	clock clock.Clock
 	with  Neighbours
+
+	accounts *batch.Reader[subject, auth.Account]
+	revoked  *batch.Reader[id.ID, bool]
 }
 
 // New makes the service. Connect must be called before it serves.
-func New(db *store.DB, c clock.Clock) *Service { return &Service{db: db, clock: c} }
+func New(db *store.DB, c clock.Clock) *Service {
+	s := &Service{db: db, clock: c}
+	s.accounts, s.revoked = batch.New(s.readAccounts), batch.New(s.readRevoked)
+	return s
+}
 
 // Neighbours are the parts that lean on users and that users lean on in turn.
 type Neighbours struct {
