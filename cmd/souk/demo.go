@@ -120,7 +120,9 @@ func (c demoCmd) perform(ctx context.Context, a *app.App) error {
 	go func() { closed <- shop.Serve(serving, merchantListener) }()
 	defer func() {
 		stopShop()
-		_ = <-closed // it was told to end
+		if err := <-closed; err != nil {
+			a.Log.Warn("the merchant's server did not end well", "err", err)
+		}
 	}()
 
 	client := driver.New(a.PublicURL())

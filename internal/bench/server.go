@@ -53,8 +53,7 @@ func (p *process) stop() error {
 		return err
 	case <-time.After(stopWithin):
 		_ = p.cmd.Process.Kill()
-		_ = <-p.done // it was killed
-		return errors.New("bench: souk did not stop")
+		return errors.Join(errors.New("bench: souk did not stop"), <-p.done)
 	}
 }
 

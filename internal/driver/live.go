@@ -182,8 +182,8 @@ type socketMessage struct {
 func (c *Client) openSocket(ctx context.Context, token string, body []byte) (reader, error) {
 	patient := *c.HTTP
 	patient.Timeout = 0
-	conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.URL, "http")+"/graphql",
-		&websocket.DialOptions{Subprotocols: []string{string(Socket)}, HTTPClient: &patient}) //nolint:bodyclose // the library takes care of it
+	conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.URL, "http")+"/graphql", //nolint:bodyclose // the library takes care of it
+		&websocket.DialOptions{Subprotocols: []string{string(Socket)}, HTTPClient: &patient})
 	if err != nil {
 		if resp != nil {
 			return nil, &Error{Status: resp.StatusCode, Code: "HANDSHAKE", Message: err.Error()}
