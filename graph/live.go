@@ -4,13 +4,15 @@ import (
 	"context"
 	"iter"
 
+	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/page"
 	"github.com/soukhq/souk/internal/core/chat"
 )
 
 // live carries a sequence of a service into the channel that gqlgen reads, each
 // item as the API shows it; an item that show leaves out is passed over. The
-// channel ends with the sequence; if that fails, the client is told why.
+// channel ends with the sequence; if that fails, the client is told why, unless
+// its credentials have ended, which the transport tells.
 func live[T, V any](ctx context.Context, seq iter.Seq2[T, error], show func(T) (V, bool, error)) <-chan V {
 	out := make(chan V)
 	go func() {
@@ -24,7 +26,10 @@ func live[T, V any](ctx context.Context, seq iter.Seq2[T, error], show func(T) (
 				v, ok, err = show(item)
 			}
 			if err != nil {
-				failStream(ctx, err)
+				auth.Recheck(ctx)
+				if ctx.Err() == nil {
+					failStream(ctx, err)
+				}
 				return
 			}
 			if !ok {

@@ -122,6 +122,11 @@ func TestCard_Forged(t *testing.T) {
 	})
 }
 
+func sum(text string) []byte {
+	h := sha256.Sum256([]byte(text))
+	return h[:]
+}
+
 func mac(secret []byte, text string) []byte {
 	h := hmac.New(sha256.New, secret)
 	h.Write([]byte(text))

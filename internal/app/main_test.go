@@ -14,9 +14,6 @@ import (
 // engine serves them all, and each test keeps to a sandbox of its own, with its
 // own users, merchants and clock.
 func TestMain(m *testing.M) {
-	if path := os.Getenv(serveEnv); path != "" {
-		serveUntilKilled(path)
-	}
 	flag.Parse()
 	if !isSet("test.parallel") {
 		// Most of a test is waiting for Souk, not computing.

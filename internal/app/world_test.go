@@ -23,7 +23,7 @@ import (
 
 // inlineWait is how long a purchase waits for its merchant: long enough for one
 // that answers at once on a busy machine.
-const inlineWait = 5 * time.Second
+const inlineWait = 8 * time.Second
 
 // world is a Souk that serves. On SQLite it is one process, as `souk serve`
 // without settings; on PostgreSQL there are two servers and a worker apart.

@@ -33,33 +33,33 @@ type Order struct {
 // Documents of the usual operations.
 const (
 	UserProvision = `mutation UserProvision($input: UserProvisionInput!) {
-  userProvision(input: $input) { user { id displayName } created userErrors { code message } }
+  userProvision(input: $input) { user { id displayName } created userErrors { code field message } }
 }`
 	ContactSet = `mutation ContactSet($input: ContactSetInput!) {
-  contactSet(input: $input) { user { id } contact { id } userErrors { code message } }
+  contactSet(input: $input) { user { id } contact { id } userErrors { code field message } }
 }`
 	ConversationProvision = `mutation ConversationProvision($input: ConversationProvisionInput!) {
-  conversationProvision(input: $input) { conversation { id title } userErrors { code message } }
+  conversationProvision(input: $input) { conversation { id title } userErrors { code field message } }
 }`
 	MerchantRegister = `mutation MerchantRegister($input: MerchantRegisterInput!) {
-  merchantRegister(input: $input) { merchant { id name status } userErrors { code message } }
+  merchantRegister(input: $input) { merchant { id name status } userErrors { code field message } }
 }`
 	ProductPut = `mutation ProductPut($input: ProductPutInput!) {
-  productPut(input: $input) { product { id sku name price { amountMinor currency } } userErrors { code message } }
+  productPut(input: $input) { product { id sku name price { amountMinor currency } } userErrors { code field message } }
 }`
 	WebhookEndpointCreate = `mutation WebhookEndpointCreate($input: WebhookEndpointCreateInput!) {
-  webhookEndpointCreate(input: $input) { endpoint { id url } secret userErrors { code message } }
+  webhookEndpointCreate(input: $input) { endpoint { id url } secret userErrors { code field message } }
 }`
 	FundingSourceAdd = `mutation FundingSourceAdd($input: FundingSourceAddInput!) {
-  fundingSourceAdd(input: $input) { fundingSource { id kind label } userErrors { code message } }
+  fundingSourceAdd(input: $input) { fundingSource { id kind label } userErrors { code field message } }
 }`
 	WalletTopUp = `mutation WalletTopUp($input: WalletTopUpInput!) {
-  walletTopUp(input: $input) { fundingTransfer { id state amount { amountMinor currency } } replayed userErrors { code message retry } }
+  walletTopUp(input: $input) { fundingTransfer { id state amount { amountMinor currency } } replayed userErrors { code field message retry } }
 }`
 	ProductCardShare = `mutation ProductCardShare($input: ProductCardShareInput!) {
   productCardShare(input: $input) {
     message { id seq text card { __typename ... on ProductCard { token name price { amountMinor currency } } } }
-    userErrors { code message }
+    userErrors { code field message }
   }
 }`
 	PurchaseCreate = `mutation PurchaseCreate($input: PurchaseCreateInput!) {

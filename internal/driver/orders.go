@@ -119,7 +119,7 @@ func (c *Client) OrdersOf(ctx context.Context, token string, states ...string) (
 
 // TestClockAdvance moves the clock of the caller's sandbox.
 const TestClockAdvance = `mutation TestClockAdvance($input: TestClockAdvanceInput!) {
-  testClockAdvance(input: $input) { now userErrors { code message } }
+  testClockAdvance(input: $input) { now userErrors { code field message } }
 }`
 
 // AdvanceClock moves a sandbox's clock forward.

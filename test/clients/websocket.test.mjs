@@ -13,13 +13,13 @@ afterEach(async () => {
   for (const client of open.splice(0)) await client.dispose();
 });
 
-// client is one as a frontend makes it: it tries again without end.
+// client is one as a frontend makes it.
 function client({ token = alice, url = endpoint, ...options } = {}) {
   const made = createClient({
     url: url.replace("http", "ws"),
     webSocketImpl: WebSocket,
     connectionParams: () => bearer(token),
-    retryAttempts: Infinity,
+    retryAttempts: 3,
     retryWait: () => delay(10),
     shouldRetry: () => true,
     ...options,
@@ -30,7 +30,7 @@ function client({ token = alice, url = endpoint, ...options } = {}) {
 
 const inConversation = (after) => ({ query: messageAdded, variables: { conversationId: souk.conversation, after } });
 
-// closing gives how often the client connects, and how its connections close.
+// watched tells how often a client connects, and how its connections close.
 function watched(c) {
   const seen = { connections: 0, closes: [] };
   c.on("opened", () => seen.connections++);
@@ -129,12 +129,16 @@ for (const [name, document, variables, act] of [
   });
 }
 
-// refused connects with a token that is good for nothing.
+// refused connects with a token that is good for nothing: Souk closes with a code
+// after which no client comes back, however stubborn.
 async function refused(connectionParams) {
-  const c = client({ connectionParams });
+  const c = client({ connectionParams, retryAttempts: Infinity });
   const seen = watched(c);
-  await assert.rejects(rest(c.iterate({ query: feed })), (close) => close.code === 4401 && close.reason === "Unauthorized");
-  await delay(300); // in which it would try again
+  const again = promised();
+  c.on("connecting", (isRetry) => isRetry && again.keep("it comes back"));
+  const ended = rest(c.iterate({ query: feed })).catch(({ code, reason }) => `${code} ${reason}`);
+  assert.equal(await Promise.race([ended, again.promise]), "4401 Unauthorized");
+  assert.equal(await Promise.race([delay(300, "it stays away"), again.promise]), "it stays away");
   assert.deepEqual(seen, { connections: 1, closes: [{ code: 4401, reason: "Unauthorized" }] });
 }
 
@@ -249,7 +253,7 @@ test("a stranger's conversation cannot be followed", async () => {
 });
 
 test("subscriptions go on when the server comes back", async () => {
-  const c = client({ token: bob });
+  const c = client({ token: bob, retryAttempts: Infinity });
   const seen = watched(c);
   const payload = inConversation(await newest());
   const stream = c.iterate(payload);

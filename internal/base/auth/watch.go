@@ -61,7 +61,9 @@ func (v *Verifier) Watch(ctx context.Context, viewer Viewer) (context.Context, c
 		stop()
 		end(nil)
 	}
-	v.watchers.add(ctx, &watcher{viewer: viewer, end: end})
+	one := &watcher{viewer: viewer, end: end}
+	ctx = context.WithValue(ctx, recheckKey{}, func() { v.confirm(ctx, one) })
+	v.watchers.add(ctx, one)
 	// A revocation between the token's verification and now went unwatched.
 	if err := v.still(ctx, viewer); err != nil {
 		cancel()
@@ -85,13 +87,36 @@ func (v *Verifier) still(ctx context.Context, viewer Viewer) error {
 func (v *Verifier) recheck(ctx context.Context) (sure bool) {
 	sure = true
 	for _, one := range v.watchers.list() {
-		switch err := v.still(ctx, one.viewer); {
-		case err == nil:
-		case isUnavailable(err):
+		if !v.confirm(ctx, one) {
 			sure = false
-		default:
-			one.end(errs.ErrUnauthenticated)
 		}
 	}
 	return sure
+}
+
+// confirm ends what a viewer has open if it is not in good standing any more, and
+// tells whether that could be found out.
+func (v *Verifier) confirm(ctx context.Context, one *watcher) (sure bool) {
+	err := v.still(ctx, one.viewer)
+	if err == nil {
+		return true
+	}
+	if isUnavailable(err) {
+		return false
+	}
+	one.end(errs.ErrUnauthenticated)
+	return true
+}
+
+type recheckKey struct{}
+
+// Recheck asks again about the viewer whose token a context of
+// [Verifier.Watch] guards, and ends the context if it is not in good standing.
+// Somebody who is removed loses what they follow and their tokens at once, and
+// the signal of either may be the first: whoever tells a client why a stream
+// ends calls this before, so that the token comes first.
+func Recheck(ctx context.Context) {
+	if again, ok := ctx.Value(recheckKey{}).(func()); ok {
+		again()
+	}
 }
