@@ -304,7 +304,7 @@ func (a *App) Reseal(ctx context.Context) (n int, err error) {
 	if err := a.Seal.Rotate(ctx); err != nil {
 		return 0, err
 	}
-	for _, part := range []func(context.Context) (int, error){a.Keys.Reseal, a.Webhooks.Reseal} {
+	for _, part := range []func(context.Context) (int, error){a.Keys.Reseal, a.Webhooks.Reseal, a.Wallets.Reseal} {
 		m, perr := part(ctx)
 		n, err = n+m, errors.Join(err, perr)
 	}

@@ -157,10 +157,14 @@ func (k *Keys) Reseal(ctx context.Context) (n int, err error) {
 			return err
 		}
 		for _, row := range rows {
-			if !k.sealer.Stale(row.private) {
+			sealed, renewed, err := seal.Renew(k.sealer, row.private, sealContext(row.kid))
+			if err != nil {
+				return err
+			}
+			if !renewed {
 				continue
 			}
-			if err := k.reseal(ctx, row); err != nil {
+			if err := k.updatePrivate(ctx, row.id, sealed); err != nil {
 				return err
 			}
 			n++
@@ -171,18 +175,6 @@ func (k *Keys) Reseal(ctx context.Context) (n int, err error) {
 		return 0, fmt.Errorf("keys: reseal: %w", err)
 	}
 	return n, nil
-}
-
-func (k *Keys) reseal(ctx context.Context, row key) error {
-	plain, err := k.sealer.Open(row.private, sealContext(row.kid))
-	if err != nil {
-		return err
-	}
-	sealed, err := k.sealer.Seal(plain, sealContext(row.kid))
-	if err != nil {
-		return err
-	}
-	return k.updatePrivate(ctx, row.id, sealed)
 }
 
 func (k *Keys) now() time.Time { return k.clock.Now(mode.Live) }

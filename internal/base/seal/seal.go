@@ -32,6 +32,25 @@ type Sealer interface {
 	Stale(ciphertext []byte) bool
 }
 
+// Move opens a value and seals it again, with the primary key, for another place.
+func Move(s Sealer, ciphertext, from, to []byte) ([]byte, error) {
+	plain, err := s.Open(ciphertext, from)
+	if err != nil {
+		return nil, err
+	}
+	return s.Seal(plain, to)
+}
+
+// Renew seals again, in its place, a value that another key than the primary
+// sealed. Any other value, and none, it gives back as it is.
+func Renew(s Sealer, ciphertext, context []byte) (fresh []byte, renewed bool, err error) {
+	if ciphertext == nil || !s.Stale(ciphertext) {
+		return ciphertext, false, nil
+	}
+	fresh, err = Move(s, ciphertext, context, context)
+	return fresh, err == nil, err
+}
+
 // Context names the place of a value, for instance its table, row and column.
 // Each part is preceded by its length, so that no two places have one name.
 func Context(parts ...string) []byte {

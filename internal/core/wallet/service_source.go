@@ -10,6 +10,7 @@ import (
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/money"
 	"github.com/soukhq/souk/internal/base/seal"
+	"github.com/soukhq/souk/internal/base/store"
 	"github.com/soukhq/souk/internal/base/text"
 	"github.com/soukhq/souk/internal/core/ledger"
 )
@@ -75,6 +76,22 @@ func (s *Service) prepareRail(src *Source, token string) (sealed []byte, err err
 // tokenContext names the place of a source's token, so that it opens nowhere else.
 func tokenContext(source id.ID) []byte {
 	return seal.Context("funding_sources", source.String(), "rail_token")
+}
+
+// Reseal seals again the rail tokens that an older key of the keyset had sealed,
+// and tells how many it changed.
+func (s *Service) Reseal(ctx context.Context) (int, error) {
+	n, err := store.Walk(ctx, s.DB, s.lockTokens, func(ctx context.Context, t sealedToken) (id.ID, bool, error) {
+		fresh, renewed, err := seal.Renew(s.Sealer, t.sealed, tokenContext(t.source))
+		if err != nil || !renewed {
+			return t.source, false, err
+		}
+		return t.source, true, s.saveToken(ctx, sealedToken{t.source, fresh})
+	})
+	if err != nil {
+		return n, fmt.Errorf("reseal rail tokens: %w", err)
+	}
+	return n, nil
 }
 
 // addSource counts under the lock of the user: two at once would each find room

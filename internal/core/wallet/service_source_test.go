@@ -47,6 +47,17 @@ func TestService_Add(t *testing.T) {
 		if _, err := b.Sealer.Open(sealed, tokenContext(bank.ID)); err == nil {
 			t.Error("a token opens in another's place")
 		}
+		if err := b.ring.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []int{2, 0} { // a wallet has no token
+			if n, err := b.Reseal(t.Context()); err != nil || n != want {
+				t.Errorf("Reseal = %d, %v, want %d", n, err, want)
+			}
+		}
+		if token, err := b.openToken(t.Context(), card.ID); err != nil || token != TokenSlow {
+			t.Errorf("sealed anew the token opens to %q, %v", token, err)
+		}
 	})
 }
 

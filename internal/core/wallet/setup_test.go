@@ -33,6 +33,7 @@ type testBundle struct {
 	*Service
 	clock *clock.Fixed
 	users *user.Service
+	ring  *seal.Keyring
 	alice auth.Viewer
 }
 
@@ -76,7 +77,7 @@ func setup(t *testing.T, db *store.DB, c *clock.Fixed, rails ...Rail) *testBundl
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &testBundle{Service: s, clock: c, users: users}
+	b := &testBundle{Service: s, clock: c, users: users, ring: sealer}
 	b.alice = b.user(t, 1)
 	return b
 }

@@ -113,6 +113,30 @@ func (s *Service) readToken(ctx context.Context, sourceID id.ID) ([]byte, error)
 	return r.RailToken, nil
 }
 
+// sealedToken is what a rail knows a source by.
+type sealedToken struct {
+	source id.ID
+	sealed []byte
+}
+
+// lockTokens locks up to limit sources that have a token and whose ids follow one.
+func (s *Service) lockTokens(ctx context.Context, after id.ID, limit int) ([]sealedToken, error) {
+	rows, err := store.Lock(s.DB, s.sources(ctx).Where(fundingsource.IDGT(after), fundingsource.RailTokenNotNil()).
+		Order(fundingsource.ByID()).Limit(limit)).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("lock rail tokens: %w", err)
+	}
+	tokens := make([]sealedToken, len(rows))
+	for i, r := range rows {
+		tokens[i] = sealedToken{r.ID, r.RailToken}
+	}
+	return tokens, nil
+}
+
+func (s *Service) saveToken(ctx context.Context, t sealedToken) error {
+	return s.DB.Client(ctx).FundingSource.UpdateOneID(t.source).SetRailToken(t.sealed).Exec(ctx)
+}
+
 func (s *Service) eraseSources(ctx context.Context, userID id.ID) error {
 	update := s.DB.Client(ctx).FundingSource.Update
 	if err := update().Where(fundingsource.UserID(userID)).SetLabel("").ClearRailToken().Exec(ctx); err != nil {

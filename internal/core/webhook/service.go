@@ -169,7 +169,7 @@ func (s *Service) RotateSecret(ctx context.Context, v auth.Viewer, endpointID id
 	e, err := s.change(ctx, v, endpointID, func(e *Endpoint) (err error) {
 		until := s.clock.Now(e.Mode).Add(SecretOverlap)
 		e.PreviousSecretUntil = &until
-		if e.previous, err = s.reseal(e.secret, secretContext(e.ID), previousContext(e.ID)); err != nil {
+		if e.previous, err = seal.Move(s.sealer, e.secret, secretContext(e.ID), previousContext(e.ID)); err != nil {
 			return err
 		}
 		e.secret, err = s.sealer.Seal([]byte(secret), secretContext(e.ID))
@@ -226,59 +226,25 @@ func (s *Service) EndpointsByIDs(ctx context.Context, v auth.Viewer, ids []id.ID
 	return s.endpointsByIDs(ctx, v.MerchantID, ids)
 }
 
-// resealBatch is how many endpoints are resealed in one transaction.
-const resealBatch = 100
-
 // Reseal seals again the secrets that an older key of the keyset had sealed, and
 // tells how many endpoints it changed.
-func (s *Service) Reseal(ctx context.Context) (n int, err error) {
-	for last, more := id.Nil, true; more; {
-		var changed int
-		err := s.db.InTx(ctx, func(ctx context.Context) error {
-			changed = 0
-			rows, err := s.lockAfter(ctx, last, resealBatch)
-			if err != nil {
-				return err
-			}
-			more = len(rows) == resealBatch
-			for _, e := range rows {
-				last = e.ID
-				if !s.sealer.Stale(e.secret) && (e.previous == nil || !s.sealer.Stale(e.previous)) {
-					continue
-				}
-				if err := s.resealOne(ctx, e); err != nil {
-					return err
-				}
-				changed++
-			}
-			return nil
-		})
+func (s *Service) Reseal(ctx context.Context) (int, error) {
+	n, err := store.Walk(ctx, s.db, s.lockAfter, func(ctx context.Context, e Endpoint) (id.ID, bool, error) {
+		current, renewed, err := seal.Renew(s.sealer, e.secret, secretContext(e.ID))
 		if err != nil {
-			return n, fmt.Errorf("reseal webhook secrets: %w", err)
+			return e.ID, false, err
 		}
-		n += changed
+		previous, also, err := seal.Renew(s.sealer, e.previous, previousContext(e.ID))
+		if err != nil || !renewed && !also {
+			return e.ID, false, err
+		}
+		e.secret, e.previous = current, previous
+		return e.ID, true, s.save(ctx, e)
+	})
+	if err != nil {
+		return n, fmt.Errorf("reseal webhook secrets: %w", err)
 	}
 	return n, nil
-}
-
-func (s *Service) resealOne(ctx context.Context, e Endpoint) (err error) {
-	if e.secret, err = s.reseal(e.secret, secretContext(e.ID), secretContext(e.ID)); err != nil {
-		return err
-	}
-	if e.previous != nil {
-		if e.previous, err = s.reseal(e.previous, previousContext(e.ID), previousContext(e.ID)); err != nil {
-			return err
-		}
-	}
-	return s.save(ctx, e)
-}
-
-func (s *Service) reseal(sealed, from, to []byte) ([]byte, error) {
-	plain, err := s.sealer.Open(sealed, from)
-	if err != nil {
-		return nil, fmt.Errorf("open secret: %w", err)
-	}
-	return s.sealer.Seal(plain, to)
 }
 
 // known checks types of events and puts them in order, each once.
