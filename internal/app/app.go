@@ -152,7 +152,11 @@ func (a *App) openPlumbing(ctx context.Context) error {
 	if a.Seal, err = seal.New(ctx, sealing, nil); err != nil {
 		return err
 	}
-	if a.Keys, err = keys.New(a.DB, a.Seal, a.Clock, keys.Config{}); err != nil {
+	var used keys.Config
+	if cfg.Production() { // where others mint the tokens
+		used.Purposes = []keys.Purpose{keys.Order, keys.Encryption}
+	}
+	if a.Keys, err = keys.New(a.DB, a.Seal, a.Clock, used); err != nil {
 		return err
 	}
 	if a.Client, err = outbound.New(outboundConfig(cfg.Outbound)); err != nil {

@@ -17,6 +17,9 @@ type Config struct {
 	// Reload is how long a process goes without looking for keys that others
 	// made. 10 seconds.
 	Reload time.Duration
+	// Purposes are those that keys are made and published for; all, if none is
+	// named.
+	Purposes []Purpose
 }
 
 // Validate tells what cannot work.
@@ -35,6 +38,9 @@ func (c Config) withDefaults() Config {
 	c.PublicationDelay = or(c.PublicationDelay, 10*time.Minute)
 	c.Overlap = or(c.Overlap, 24*time.Hour)
 	c.Reload = or(c.Reload, 10*time.Second)
+	if len(c.Purposes) == 0 {
+		c.Purposes = Purposes()
+	}
 	return c
 }
 

@@ -218,6 +218,27 @@ func TestKeys_Rotate_UnknownPurpose(t *testing.T) {
 	})
 }
 
+// Where another issuer mints the tokens, there is no key for them.
+func TestKeys_UnusedPurpose(t *testing.T) {
+	t.Parallel()
+	testkit.Engines(t, func(t *testing.T, db *store.DB) {
+		b := setup(t, db)
+		k, err := keys.New(db, b.ring, b.clock, keys.Config{Purposes: []keys.Purpose{keys.Order, keys.Encryption}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Ensure(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if set, err := k.PublicJWKS(t.Context()); err != nil || len(set.Keys()) != 2 {
+			t.Errorf("published are %v, %v", set, err)
+		}
+		if _, err := k.Rotate(t.Context(), keys.Token); err == nil {
+			t.Error("a key that nobody uses was rotated")
+		}
+	})
+}
+
 func TestKeys_SurviveRestartAndKeysetRotation(t *testing.T) {
 	t.Parallel()
 	testkit.Engines(t, func(t *testing.T, db *store.DB) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,10 +38,10 @@ func New(db *store.DB, s seal.Sealer, c clock.Clock, cfg Config) (*Keys, error) 
 	return &Keys{db: db, sealer: s, clock: c, cfg: cfg.withDefaults()}, nil
 }
 
-// Ensure makes the first key of every purpose that has none, so that a server
+// Ensure makes the first key of every purpose in use that has none, so that a server
 // publishes them all from its start.
 func (k *Keys) Ensure(ctx context.Context) error {
-	for _, p := range Purposes() {
+	for _, p := range k.cfg.Purposes {
 		if _, err := k.Signer(ctx, p); err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func (k *Keys) Verifiers(ctx context.Context, p Purpose) (*jose.KeySet, error) {
 // PublicJWKS gives all published keys, for /.well-known/jwks.json.
 func (k *Keys) PublicJWKS(ctx context.Context) (*jose.KeySet, error) {
 	var all []*jose.Key
-	for _, p := range Purposes() {
+	for _, p := range k.cfg.Purposes {
 		r, err := k.with(ctx, p)
 		if err != nil {
 			return nil, err
@@ -115,8 +116,8 @@ func (k *Keys) PseudonymSecret(ctx context.Context) ([]byte, error) {
 // on it is used. While a successor waits for its time, no other is made: the
 // answer is then when that one takes over.
 func (k *Keys) Rotate(ctx context.Context, p Purpose) (useFrom time.Time, err error) {
-	if _, known := algorithms[p]; !known {
-		return useFrom, fmt.Errorf("keys: no purpose %q", p)
+	if !slices.Contains(k.cfg.Purposes, p) {
+		return useFrom, fmt.Errorf("there is no %s key here to rotate", p)
 	}
 	if _, err := k.with(ctx, p); err != nil {
 		return useFrom, err
