@@ -172,7 +172,7 @@ func TestAccess_Modes(t *testing.T) {
 		shop, alice := b.shop(t, 10), b.rich(t, "Alice", 5000)
 		talk := b.talk(t, alice)
 		elsewhere := setup(t, b.world)
-		twin := &person{Subject: alice.Subject, Token: elsewhere.token(t, alice.Subject, nil)}
+		twin := &person{Token: elsewhere.token(t, alice.Subject, nil)}
 		var err error
 		if twin.ID, err = b.api.ProvisionUser(ctx, elsewhere.service, alice.Subject, "Alice"); err != nil || twin.ID == alice.ID {
 			t.Fatalf("the twin is %s, %v", twin.ID, err)
@@ -474,10 +474,10 @@ func exampleOf(schema *ast.Schema, typ *ast.Type) any {
 	if typ.Elem != nil {
 		return []any{exampleOf(schema, typ.Elem)}
 	}
-	switch def := schema.Types[typ.Name()]; {
-	case def.Kind == ast.InputObject:
+	switch def := schema.Types[typ.Name()]; def.Kind {
+	case ast.InputObject:
 		return example(schema, def)
-	case def.Kind == ast.Enum:
+	case ast.Enum:
 		return def.EnumValues[0].Name
 	}
 	switch typ.Name() {
