@@ -77,6 +77,9 @@ func (d *documents) make(text string) (*document, gqlerror.List) {
 		}
 		return nil, invalid(gqlerror.List{fault})
 	}
+	if strings.Contains(text, `\u0000`) {
+		return nil, gqlerror.List{fault(codeValidation, "A text holds no NUL.")} // as in variables
+	}
 	if len(parsed.Operations) == 0 {
 		return nil, gqlerror.List{fault(codeValidation, "The document holds no operation.")}
 	}
@@ -86,7 +89,32 @@ func (d *documents) make(text string) (*document, gqlerror.List) {
 	if errs := validator.ValidateWithRules(d.schema, parsed, validationRules()); len(errs) > 0 {
 		return nil, invalid(errs)
 	}
+	for _, op := range parsed.Operations {
+		if op.Operation == ast.Subscription && !followsOne(op.SelectionSet) {
+			return nil, gqlerror.List{fault(codeValidation, "A subscription follows one field, which is neither skipped nor included.")}
+		}
+	}
 	return d.plan(parsed), nil
+}
+
+// followsOne tells whether a subscription selects one field, whatever its
+// variables say (GraphQL specification, §5.2.4.1): gqlparser counts names, and
+// takes two aliases of one field.
+func followsOne(set ast.SelectionSet) bool {
+	if len(set) != 1 {
+		return false
+	}
+	var within ast.SelectionSet
+	var directives ast.DirectiveList
+	switch sel := set[0].(type) {
+	case *ast.Field:
+		return len(sel.Directives) == 0
+	case *ast.InlineFragment:
+		within, directives = sel.SelectionSet, sel.Directives
+	case *ast.FragmentSpread:
+		within, directives = sel.Definition.SelectionSet, sel.Directives
+	}
+	return len(directives) == 0 && followsOne(within)
 }
 
 // measure refuses a document whose shape is beyond the limits.

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,11 +97,15 @@ func (h *Handler) serveRequest(ctx context.Context, w http.ResponseWriter, r *ht
 	}
 	ctx, err := h.authenticate(ctx, r)
 	if err != nil {
-		h.refuseCaller(ctx, w, r, a, err)
+		h.refuseCaller(ctx, w, r, a, h.counted(ctx, err))
 		return
 	}
 	req, status, bad := h.read(w, r)
 	if bad != nil {
+		if err := h.counted(ctx, nil); err != nil {
+			write(w, a, answerTo(refused(h.engine.present(ctx, err)), a))
+			return
+		}
 		write(w, a, answer{status, refused(bad)})
 		return
 	}
@@ -130,6 +135,15 @@ func (h *Handler) authenticate(ctx context.Context, r *http.Request) (context.Co
 		return ctx, err
 	}
 	return auth.NewContext(ctx, viewer), nil
+}
+
+// counted lets the gate count what comes to no operation, and gives its refusal
+// in place of err if there are too many.
+func (h *Handler) counted(ctx context.Context, err error) error {
+	if h.cfg.Gate == nil {
+		return err
+	}
+	return cmp.Or(h.cfg.Gate(ctx, 1), err)
 }
 
 // refuseCaller answers a request whose credentials are bad, with a challenge
@@ -297,7 +311,8 @@ func place(vars map[string]any, path []string, file graphql.Upload) bool {
 		last := i == len(path)-2
 		switch in := at.(type) {
 		case map[string]any:
-			if at = in[step]; last && at == nil {
+			var named bool
+			if at, named = in[step]; last && named && at == nil {
 				in[step] = file
 				return true
 			}

@@ -26,8 +26,7 @@ func live[T, V any](ctx context.Context, seq iter.Seq2[T, error], show func(T) (
 				v, ok, err = show(item)
 			}
 			if err != nil {
-				auth.Recheck(ctx)
-				if ctx.Err() == nil {
+				if !auth.Recheck(ctx) {
 					failStream(ctx, err)
 				}
 				return

@@ -77,6 +77,9 @@ func (e *engine) prepare(ctx context.Context, req *request) (*operation, gqlerro
 			faults = gqlerror.List{e.present(ctx, err)}
 		}
 	}
+	if faults == nil {
+		e.persisted.keep(ctx, req)
+	}
 	if faults != nil && e.watch != nil {
 		_, end := e.watch(ctx, Operation{Name: req.operationName, Cost: 1})
 		end(firstCode(faults))
@@ -94,7 +97,6 @@ func (e *engine) operation(ctx context.Context, req *request) (*operation, gqler
 	if faults != nil {
 		return nil, faults
 	}
-	e.persisted.keep(ctx, req)
 	def := doc.ast.Operations.ForName(req.operationName)
 	switch {
 	case def == nil && req.operationName == "":

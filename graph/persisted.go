@@ -8,6 +8,8 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/soukhq/souk/internal/base/auth"
 )
 
 // PersistedStore shares automatically persisted documents between processes.
@@ -130,9 +132,17 @@ func (p *persisted) automatic(ctx context.Context, req *request) (string, error)
 	return text, nil
 }
 
-// keep remembers a text that came with its hash, once it proved to be valid.
+// persistedMax is the longest text that is kept under its hash.
+const persistedMax = 16 << 10
+
+// keep remembers a text that came with its hash, once it proved to be valid and
+// the gate has let it pass. Those whom nobody knows leave nothing behind: they
+// could fill the store.
 func (p *persisted) keep(ctx context.Context, req *request) {
-	if req.hash == "" || req.query == "" || p.mode == TrustOnly || len(req.query) > maxKept || p.recent.Contains(req.hash) {
+	if req.hash == "" || req.query == "" || p.mode == TrustOnly || len(req.query) > persistedMax || p.recent.Contains(req.hash) {
+		return
+	}
+	if auth.FromContext(ctx).Kind == auth.Anonymous {
 		return
 	}
 	p.recent.Add(req.hash, req.query)

@@ -51,7 +51,7 @@ func apq(query, hash string) string {
 func TestPersisted_Automatic(t *testing.T) {
 	t.Parallel()
 	store := &fakeStore{texts: map[string]string{}}
-	one := setup(t, func(c *Config) { c.Persisted = store })
+	one := setup(t, func(c *Config) { c.Persisted, c.Verifier = store, fakeVerifier{} })
 	two := setup(t, func(c *Config) { c.Persisted = store })
 	const query = "{ hello }"
 	hash := hashOf(query)
@@ -63,7 +63,10 @@ func TestPersisted_Automatic(t *testing.T) {
 	if r := one.do("POST", one.url, apq("", hash), "Content-Type", typeJSON); r.status != 200 || r.code() != codeNotPersisted {
 		t.Fatal("unknown, for an older client:", r.status, r.body)
 	}
-	if r := one.post(apq(query, hash)); r.status != 200 {
+	if r := one.post(apq(query, hash)); r.status != 200 || len(store.texts) != 0 {
+		t.Fatal("from nobody, who leaves nothing behind:", r.body, store.texts)
+	}
+	if r := one.do("POST", one.url, apq(query, hash), "Content-Type", typeJSON, "Authorization", "Bearer alice"); r.status != 200 {
 		t.Fatal("with its text:", r.body)
 	}
 	for name, b := range map[string]*testBundle{"here": one, "in another process": two} {

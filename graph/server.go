@@ -119,7 +119,7 @@ func newHandler(schema graphql.ExecutableSchema, cfg Config) (*Handler, error) {
 		engine:  newEngine(schema, &cfg),
 		origins: newOrigins(cfg.Origins),
 		sockets: newOrigins(cfg.SocketOrigins),
-		streams: streams{limits: cfg.Limits, open: map[int]context.CancelCauseFunc{}, subscriptions: map[string]int{}},
+		streams: streams{limits: cfg.Limits, open: map[int]context.CancelCauseFunc{}, subscriptions: map[string]int{}, sockets: map[string]int{}},
 	}
 	if cfg.GraphiQL {
 		h.explorer = graphiql.Handler(cfg.Path)

@@ -74,7 +74,7 @@ func (h *Handler) serveSocket(ctx context.Context, w http.ResponseWriter, r *htt
 		return
 	}
 	ctx, err := h.authenticate(ctx, r)
-	if err != nil {
+	if err = h.counted(ctx, err); err != nil {
 		h.refuseCaller(ctx, w, r, accepted{}, err)
 		return
 	}
@@ -187,6 +187,11 @@ func (s *socket) authenticate(params map[string]any) (context.Context, error) {
 			return nil, err
 		}
 	}
+	leave, err := s.h.streams.connect(viewer)
+	if err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, leave)
 	ctx, cancel, err := verifier.Watch(s.ctx, viewer)
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 )
 
 // streams counts what is live: connections in all, to end them at a shutdown,
-// and subscriptions for each viewer.
+// and subscriptions and WebSockets for each viewer.
 type streams struct {
 	limits Limits
 
@@ -18,6 +18,7 @@ type streams struct {
 	next          int
 	open          map[int]context.CancelCauseFunc
 	subscriptions map[string]int // by viewer
+	sockets       map[string]int // by viewer
 	closed        bool
 	done          sync.WaitGroup
 }
@@ -27,6 +28,7 @@ var errShutdown = errors.New("the server is going away")
 
 var (
 	errTooManyStreams       = errs.New(errs.Unavailable, "STREAMS_FULL", "Souk holds as many live connections as it can. Try again soon.")
+	errTooManySockets       = errs.New(errs.RateLimited, "SOCKETS_FULL", "You have as many WebSockets open as you may.")
 	errTooManySubscriptions = errs.New(errs.RateLimited, "SUBSCRIPTIONS_FULL", "You have as many live subscriptions as you may.")
 )
 
@@ -54,18 +56,28 @@ func (s *streams) enter(parent context.Context) (ctx context.Context, leave func
 
 // subscribe admits one more subscription of a viewer, until leave is called.
 func (s *streams) subscribe(v auth.Viewer) (leave func(), err error) {
+	return s.count(s.subscriptions, v, s.limits.Subscriptions, errTooManySubscriptions)
+}
+
+// connect admits one more WebSocket of a viewer, until leave is called. Nobody
+// may hold all there are; each subscription may have one of its own.
+func (s *streams) connect(v auth.Viewer) (leave func(), err error) {
+	return s.count(s.sockets, v, s.limits.Subscriptions, errTooManySockets)
+}
+
+func (s *streams) count(counts map[string]int, v auth.Viewer, most int, full error) (leave func(), err error) {
 	key := v.Kind.String() + " " + v.Issuer + " " + v.Subject
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Kind != auth.Anonymous && s.subscriptions[key] >= s.limits.Subscriptions {
-		return nil, errTooManySubscriptions
+	if v.Kind != auth.Anonymous && counts[key] >= most {
+		return nil, full
 	}
-	s.subscriptions[key]++
+	counts[key]++
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.subscriptions[key]--; s.subscriptions[key] == 0 {
-			delete(s.subscriptions, key)
+		if counts[key]--; counts[key] == 0 {
+			delete(counts, key)
 		}
 	}, nil
 }

@@ -146,6 +146,9 @@ func exactlyOne(object map[string]any) bool {
 func coerceScalar(name string, v any) (any, *badValue) {
 	number, isNumber := v.(json.Number)
 	text, isText := v.(string)
+	if strings.ContainsRune(text, 0) {
+		return nil, &badValue{why: "a text holds no NUL"} // PostgreSQL takes none
+	}
 	switch name {
 	case "String":
 		if isText {

@@ -15,7 +15,8 @@ func TestVariables(t *testing.T) {
 		want            string // what the resolver sees, as JSON; else a part of the error
 		ok              bool
 	}{
-		{"String", "s", `"é\u0000"`, `{"s":"é\u0000"}`, true},
+		{"String", "s", `"é\u0001"`, `{"s":"é\u0001"}`, true},
+		{"String", "s", `"é\u0000"`, "a text holds no NUL", false},
 		{"String", "s", `null`, `{"s":null}`, true},
 		{"String", "s", `5`, "$v: the value is not of type String", false},
 		{"String", "s", `["x"]`, "not of type String", false},

@@ -255,7 +255,7 @@ func TestCard_Share(t *testing.T) {
 			other["text"] = "Look here!"
 			wantRefusal(t, b.api.Mutate(t.Context(), alice.Token, driver.ProductCardShare, other, nil), "IDEMPOTENCY_MISMATCH")
 			wantRefusal(t, b.api.Mutate(t.Context(), eve.Token, driver.ProductCardShare, in, nil), "CONVERSATION_NOT_FOUND")
-			other["idempotencyKey"], other["text"] = newKey(), "\x00"
+			other["idempotencyKey"], other["text"] = newKey(), "\x01"
 			wantRefusal(t, b.api.Mutate(t.Context(), alice.Token, driver.ProductCardShare, other, nil), "TEXT_INVALID")
 		})
 		if all := b.messages(t, alice, talk); !slices.Equal(texts(all), []string{"Look!"}) || all[0].Card == nil || all[0].Card.Token != card {
@@ -269,4 +269,24 @@ func texts(all []message) (out []string) {
 		out = append(out, m.Text)
 	}
 	return out
+}
+
+// No merchant can keep its buyers' money held by what it says of its stock.
+func TestCard_StockBeyondCounting(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *testBundle) {
+		shop, alice := b.shop(t, 10), b.rich(t, "Alice", 5000)
+		o := b.pending(t, alice, shop, "MUG")
+		put := func(stock string) error {
+			return b.api.Mutate(t.Context(), shop.token(t), driver.ProductPut,
+				map[string]any{"sku": "MUG", "name": "Mug", "price": driver.Euro(mugPrice), "stockCount": stock}, nil)
+		}
+		wantRefusal(t, put("9223372036854775807"), "STOCK_INVALID", "stockCount")
+		if err := put("1000000000000"); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := b.api.Cancel(t.Context(), alice.Token, newKey(), o.ID); err != nil {
+			t.Error(err)
+		}
+		b.wantWallet(t, alice, 5000, 0)
+	})
 }

@@ -95,7 +95,10 @@ func derive(secret []byte, use string) []byte {
 // issuerClient reaches token issuers, which the operator names and which may
 // live in the private network.
 func issuerClient() *http.Client {
+	direct := http.DefaultTransport.(*http.Transport).Clone()
+	direct.Proxy = nil // whoever sets the environment must not supply the keys
 	return &http.Client{
+		Transport:     direct,
 		Timeout:       10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"time"
@@ -29,7 +30,7 @@ func (a *App) graph() (*graph.Handler, error) {
 			BodyBytes: a.Config.HTTP.MaxBodyBytes, Depth: g.MaxDepth, Cost: g.MaxCost, Tokens: g.MaxTokens,
 			Subscriptions: g.MaxSubscriptions, PingEvery: g.KeepAlive, Documents: g.QueryCache, Timeout: a.Config.HTTP.RequestTimeout,
 		},
-		Verifier: a.Auth, Persisted: persisted{a.Redis},
+		Verifier: a.Auth, Persisted: persisted{a.Redis, a.Limiter},
 		Origins: a.Config.HTTP.CORSOrigins, SocketOrigins: a.Config.HTTP.WSOrigins, Proxies: proxies(a.Config.HTTP),
 	}
 	if a.Config.Limits.Enabled {
@@ -61,12 +62,30 @@ func (a *App) gate(ctx context.Context, cost int) error {
 	l := a.Config.Limits
 	checks := make([]check, 0, 3)
 	if addr := graph.ClientAddr(ctx); addr.IsValid() {
-		checks = append(checks, check{"addr:" + limit.AddrKey(addr), l.Address, 1})
+		checks = append(checks, a.address(addr))
 	}
 	if v := auth.FromContext(ctx); v.Kind != auth.Anonymous {
-		who := v.Kind.String() + ":" + v.Issuer + ":" + v.Subject
+		who := caller(v)
 		checks = append(checks, check{"calls:" + who, l.User, 1}, check{"cost:" + who, l.Cost, cost})
 	}
+	return a.allow(ctx, checks...)
+}
+
+// gateParty counts the calls of merchants' servers, who are known by their
+// messages alone: each address has its share.
+func (a *App) gateParty(r *http.Request) error {
+	addr := limit.ClientAddr(r, proxies(a.Config.HTTP))
+	if !addr.IsValid() {
+		return nil
+	}
+	return a.allow(r.Context(), a.address(addr))
+}
+
+func (a *App) address(addr netip.Addr) check {
+	return check{"addr:" + limit.AddrKey(addr), a.Config.Limits.Address, 1}
+}
+
+func (a *App) allow(ctx context.Context, checks ...check) error {
 	for _, c := range checks {
 		d := a.Limiter.Allow(ctx, c.key, limit.Rule{Rate: c.rate.Count, Period: c.rate.Per, Burst: c.rate.Burst}, c.cost)
 		if !d.Allowed {
@@ -77,6 +96,9 @@ func (a *App) gate(ctx context.Context, cost int) error {
 	}
 	return nil
 }
+
+// caller names whom limits are counted for.
+func caller(v auth.Viewer) string { return v.Kind.String() + ":" + v.Issuer + ":" + v.Subject }
 
 type check struct {
 	key  string
@@ -98,7 +120,14 @@ func proxies(h config.HTTP) []netip.Prefix {
 
 // persisted keeps persisted documents in Redis, so that every process knows
 // those that were given to one.
-type persisted struct{ redis redis.UniversalClient }
+type persisted struct {
+	redis   redis.UniversalClient
+	limiter *limit.Limiter
+}
+
+// newPersisted is how many documents one caller may add: more than a program
+// has, and too few to fill Redis with.
+var newPersisted = limit.Rule{Rate: 200, Period: time.Hour, Burst: 200}
 
 // keepPersisted is how long a document that nobody asks for is kept.
 const keepPersisted = 7 * 24 * time.Hour
@@ -111,6 +140,10 @@ func (p persisted) Get(ctx context.Context, hash string) (string, bool, error) {
 	return text, err == nil, err
 }
 
+// Put leaves out what a caller adds beyond its quota: it is then sent in full.
 func (p persisted) Put(ctx context.Context, hash, text string) error {
+	if !p.limiter.Allow(ctx, "documents:"+caller(auth.FromContext(ctx)), newPersisted, 1).Allowed {
+		return nil
+	}
 	return p.redis.Set(ctx, "souk:apq:"+hash, text, keepPersisted).Err()
 }

@@ -337,6 +337,14 @@ func TestRequest_RateLimit(t *testing.T) {
 	})
 }
 
+// bearer is the header of a token; none for none.
+func bearer(token string) []string {
+	if token == "" {
+		return nil
+	}
+	return []string{"Authorization", "Bearer " + token}
+}
+
 // A document is sent once and then named by its hash, on every server.
 func TestRequest_PersistedQuery(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *testBundle) {
@@ -350,13 +358,55 @@ func TestRequest_PersistedQuery(t *testing.T) {
 		if _, code := b.post(t, `{"query":"{viewer{mode}}",`+extensions+"}"); code != "VALIDATION_FAILED" {
 			t.Errorf("another document under the name: %s", code)
 		}
-		if _, code := b.post(t, `{"query":"`+query+`",`+extensions+"}"); code != "" {
-			t.Errorf("told: %s", code)
+		named := "{" + extensions + "}"
+		for _, token := range []string{"", alice.Token} { // nobody leaves nothing behind
+			if _, code := b.post(t, named, bearer(alice.Token)...); code != "PERSISTED_QUERY_NOT_FOUND" {
+				t.Errorf("not told yet: %s", code)
+			}
+			if _, code := b.post(t, `{"query":"`+query+`",`+extensions+"}", bearer(token)...); code != "" {
+				t.Errorf("told: %s", code)
+			}
 		}
 		elsewhere := *b
 		elsewhere.world = &world{url: b.other}
-		if _, code := elsewhere.post(t, "{"+extensions+"}", "Authorization", "Bearer "+alice.Token); code != "" {
+		if _, code := elsewhere.post(t, named, bearer(alice.Token)...); code != "" {
 			t.Errorf("named: %s", code)
+		}
+	})
+}
+
+// What a client gets wrong is never answered as a fault of Souk's.
+func TestRequest_Wrong(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *testBundle) {
+		alice, shop := b.user(t, "Alice"), b.shop(t, 10)
+		nul := "a\x00b"
+		for what, try := range map[string]struct {
+			token, document string
+			variables       map[string]any
+		}{
+			"NUL in a variable":   {alice.Token, `query($id: ID!) { node(id: $id) { id } }`, map[string]any{"id": nul}},
+			"NUL in a literal":    {alice.Token, `{ node(id: "a\u0000b") { id } }`, nil},
+			"NUL in a filter":     {shop.token(t), `query($of: String!) { viewer { webhookEndpoints(first: 1) { nodes { deliveries(first: 1, filter: {eventTypes: [$of]}) { nodes { id } } } } } }`, map[string]any{"of": nul}},
+			"one field twice":     {alice.Token, `subscription { a: feed { cursor } b: feed { cursor } }`, nil},
+			"a field skipped":     {alice.Token, `subscription { feed @skip(if: true) { cursor } }`, nil},
+			"a fragment included": {alice.Token, `subscription($b: Boolean!) { ... @include(if: $b) { feed { cursor } } }`, map[string]any{"b": false}},
+		} {
+			if got := faultOf(b.api.Do(t.Context(), try.token, try.document, try.variables, nil)); got != "VALIDATION_FAILED" {
+				t.Errorf("%s: %s", what, got)
+			}
+		}
+		wantRefusal(t, b.api.Mutate(t.Context(), alice.Token, deviceRegister, map[string]any{
+			"name": "Phone", "publicKey": `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a\u0000b"}`,
+		}, nil), "KEY_INVALID")
+		if got := faultOf(b.api.Do(t.Context(), b.token(t, nul, nil), viewerShow, nil, nil)); got != "UNAUTHENTICATED" {
+			t.Errorf("a subject with NUL: %s", got)
+		}
+		const part = "--B\r\nContent-Disposition: form-data; name="
+		body := part + "\"operations\"\r\n\r\n{\"query\":\"{viewer{mode}}\"}\r\n" + part + "\"map\"\r\n\r\n{\"0\":[\"variables.x\"]}\r\n" +
+			part + "\"0\"; filename=\"f\"\r\n\r\nx\r\n--B--\r\n"
+		resp, code := b.post(t, body, "Content-Type", "multipart/form-data; boundary=B", "GraphQL-Preflight", "1")
+		if resp.StatusCode != http.StatusBadRequest || code != "VALIDATION_FAILED" {
+			t.Errorf("a file for no variable: %d %s", resp.StatusCode, code)
 		}
 	})
 }

@@ -54,8 +54,10 @@ func (a *App) serveOn(ctx context.Context, listener net.Listener, ready func(url
 		Handler:           a.routes(api, state),
 		ReadHeaderTimeout: a.Config.HTTP.ReadHeaderTimeout,
 		ReadTimeout:       a.Config.HTTP.ReadTimeout,
-		IdleTimeout:       a.Config.HTTP.IdleTimeout,
-		MaxHeaderBytes:    a.Config.HTTP.MaxHeaderBytes,
+		// Event streams set deadlines of their own, and sockets have none.
+		WriteTimeout:   a.Config.HTTP.RequestTimeout + a.Config.HTTP.ReadTimeout,
+		IdleTimeout:    a.Config.HTTP.IdleTimeout,
+		MaxHeaderBytes: a.Config.HTTP.MaxHeaderBytes,
 	}
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
@@ -90,7 +92,7 @@ func (a *App) routes(api http.Handler, state *health) http.Handler {
 	if a.Config.Identity.EmbeddedIssuer {
 		discovery = auth.Discovery(a.PublicURL())
 	}
-	parties := rest.Handler(rest.Config{Log: a.Log, Keys: a.Keys, Purchases: a.Purchases, Discovery: discovery})
+	parties := rest.Handler(rest.Config{Log: a.Log, Keys: a.Keys, Purchases: a.Purchases, Gate: a.gateParty, Discovery: discovery})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", state.live)
 	mux.HandleFunc("GET /readyz", state.ready)

@@ -35,6 +35,8 @@ type Config struct {
 	Log       *slog.Logger
 	Keys      Keys
 	Purchases Purchases
+	// Gate limits how often messages may come; nil: as often as they like.
+	Gate      func(*http.Request) error
 	Discovery []byte // the embedded issuer's discovery document; none: not served
 }
 
@@ -80,6 +82,12 @@ func (h *handler) discovery(w http.ResponseWriter, _ *http.Request) {
 
 // confirm takes the answer of a merchant that said "later".
 func (h *handler) confirm(w http.ResponseWriter, r *http.Request) {
+	if h.Gate != nil {
+		if err := h.Gate(r); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
 	if typ, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || typ != "application/jose" {
 		h.fail(w, r, errMediaType)
 		return

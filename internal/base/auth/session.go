@@ -153,8 +153,8 @@ func (v *Verifier) accept(s *session, t *jose.Token) error {
 		return err
 	}
 	c := t.Claims
-	if c.Subject == "" || len(c.Subject) > maxText || len(c.ID) > maxText {
-		return reject("sub or jti missing or too long")
+	if c.Subject == "" || len(c.Subject) > maxText || len(c.ID) > maxText || strings.ContainsRune(c.Subject+c.ID, 0) {
+		return reject("sub or jti missing, too long or with NUL")
 	}
 	if c.IssuedAt.After(v.now().Add(v.cfg.Skew)) {
 		return jose.ErrNotYetValid

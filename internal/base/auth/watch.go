@@ -62,7 +62,10 @@ func (v *Verifier) Watch(ctx context.Context, viewer Viewer) (context.Context, c
 		end(nil)
 	}
 	one := &watcher{viewer: viewer, end: end}
-	ctx = context.WithValue(ctx, recheckKey{}, func() { v.confirm(ctx, one) })
+	ctx = context.WithValue(ctx, recheckKey{}, func() bool {
+		v.confirm(ctx, one)
+		return ctx.Err() != nil
+	})
 	v.watchers.add(ctx, one)
 	// A revocation between the token's verification and now went unwatched.
 	if err := v.still(ctx, viewer); err != nil {
@@ -111,12 +114,13 @@ func (v *Verifier) confirm(ctx context.Context, one *watcher) (sure bool) {
 type recheckKey struct{}
 
 // Recheck asks again about the viewer whose token a context of
-// [Verifier.Watch] guards, and ends the context if it is not in good standing.
+// [Verifier.Watch] guards, and tells whether that context has ended: it does if
+// the viewer is not in good standing. A context made of it may end a moment later.
+//
 // Somebody who is removed loses what they follow and their tokens at once, and
 // the signal of either may be the first: whoever tells a client why a stream
 // ends calls this before, so that the token comes first.
-func Recheck(ctx context.Context) {
-	if again, ok := ctx.Value(recheckKey{}).(func()); ok {
-		again()
-	}
+func Recheck(ctx context.Context) (ended bool) {
+	again, ok := ctx.Value(recheckKey{}).(func() bool)
+	return ok && again()
 }

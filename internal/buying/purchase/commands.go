@@ -39,6 +39,8 @@ type authorise struct {
 	// sellerAt is when the merchant was last changed, as far as was known when its
 	// card was verified.
 	sellerAt time.Time
+
+	after Order // what the order is now
 }
 
 func (c *authorise) Key() ledger.Key { return c.key }
@@ -87,7 +89,7 @@ func (c *authorise) Decide(b *ledger.Batch) ([]byte, error) {
 		o.HoldID = &h.ID
 	}
 	c.book.orders.Add(o)
-	c.order = o
+	c.after = o
 	return made{Order: o.ID}.encode(), nil
 }
 
@@ -207,11 +209,11 @@ func (c *settle) end(b *ledger.Batch, o Order, at time.Time, e ending) error {
 // told to release it, even if it was told before that the order is off.
 func (c *settle) refuseLate(b *ledger.Batch, o Order, at time.Time) error {
 	c.late = true
-	if o.has(EventAnswerRefused) {
+	if o.refusedLate() {
 		return nil
 	}
 	told := o.has(EventCancelled) || o.has(EventExpired) || o.has(EventReversed)
-	o.happened(EventAnswerRefused, at, "confirmed too late")
+	o.happened(EventAnswerRefused, at, tooLate)
 	c.put(o)
 	if !told {
 		c.emitRelease(b, at)

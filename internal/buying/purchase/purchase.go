@@ -1,6 +1,7 @@
 package purchase
 
 import (
+	"slices"
 	"time"
 
 	"github.com/soukhq/souk/internal/base/id"
@@ -125,9 +126,14 @@ func (o Order) Refunded() money.Amount {
 	return money.Amount{Minor: o.RefundedMinor, Currency: o.Currency}
 }
 
-// happened adds to the timeline.
+// tooLate is the detail of a confirmation that came after the order's end.
+const tooLate = "confirmed too late"
+
+// happened adds to the timeline. One that is full takes what happens once, and
+// nothing that can come again and again.
 func (o *Order) happened(k Kind, at time.Time, detail string) {
-	if len(o.Timeline) >= maxTimeline && (k == EventForwardFailed || k == EventAnswerRefused) {
+	again := k == EventForwarded || k == EventForwardFailed || k == EventAnswerRefused && detail != tooLate
+	if again && len(o.Timeline) >= maxTimeline {
 		return
 	}
 	// The copy keeps the row that a batch may roll back to as it was.
@@ -136,12 +142,12 @@ func (o *Order) happened(k Kind, at time.Time, detail string) {
 }
 
 func (o Order) has(k Kind) bool {
-	for _, e := range o.Timeline {
-		if e.Kind == k {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(o.Timeline, func(e Event) bool { return e.Kind == k })
+}
+
+// refusedLate tells whether a confirmation came after the order's end.
+func (o Order) refusedLate() bool {
+	return slices.ContainsFunc(o.Timeline, func(e Event) bool { return e.Kind == EventAnswerRefused && e.Detail == tooLate })
 }
 
 // wasPaid tells whether the money has moved.

@@ -161,10 +161,10 @@ func (s *Service) Create(ctx context.Context, v auth.Viewer, in CreateInput) (Do
 		case r.Replayed:
 			return s.replay(ctx, v, r)
 		case !of.Confirmed:
-			order, err = s.ask(ctx, cmd.order)
+			order, err = s.ask(ctx, cmd.after)
 			return Done{Order: &order}, err
 		}
-		return Done{Order: &cmd.order}, nil
+		return Done{Order: &cmd.after}, nil
 	}
 	return Done{}, errs.ErrUnavailable
 }

@@ -10,7 +10,7 @@ var (
 	ErrKeys            = errs.New(errs.Invalid, "KEYS_INVALID", "Give a JWKS of public keys, by URL or by value: one to sign with (EdDSA, ES256 or RS256) and one to encrypt to (use enc; ECDH-ES+A256KW or RSA-OAEP-256).")
 	ErrKeysUnreachable = errs.New(errs.Failed, "KEYS_UNREACHABLE", "The keys could not be fetched from their URL.").With(errs.RetrySameKey).In("jwksUrl")
 	ErrPrice           = errs.New(errs.Invalid, "PRICE_INVALID", "The price must be above zero, and keeps its currency.").In("price")
-	ErrStock           = errs.New(errs.Invalid, "STOCK_INVALID", "The stock must be zero or more.").In("stockCount")
+	ErrStock           = errs.New(errs.Invalid, "STOCK_INVALID", "The stock must be zero or more, and at most 1000000000000.").In("stockCount")
 	ErrText            = errs.New(errs.Invalid, "TEXT_INVALID", "This text is empty, too long, or has characters that may not be there.")
 )
 

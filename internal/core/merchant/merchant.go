@@ -120,6 +120,10 @@ const (
 )
 
 // clean checks an offer and tidies its texts.
+// StockMax bounds what is counted, far below where giving units back could
+// overflow.
+const StockMax = 1_000_000_000_000
+
 func (o Offer) clean() (Offer, error) {
 	var ok bool
 	switch {
@@ -127,7 +131,7 @@ func (o Offer) clean() (Offer, error) {
 		return Offer{}, ErrText.In("sku")
 	case o.Price.Minor <= 0 || !o.Price.Currency.Known():
 		return Offer{}, ErrPrice
-	case o.Stock != nil && *o.Stock < 0:
+	case o.Stock != nil && (*o.Stock < 0 || *o.Stock > StockMax):
 		return Offer{}, ErrStock
 	}
 	if o.Name, ok = cleanName(o.Name); !ok {

@@ -350,9 +350,9 @@ func (s *Service) Visible(ctx context.Context, v auth.Viewer, ids []id.ID) (map[
 }
 
 // SeesInside tells whether the viewer is shown what concerns a merchant alone:
-// its URLs and its stock.
+// its URLs, its stock and its accounts.
 func SeesInside(v auth.Viewer, merchantID id.ID) bool {
-	return v.Is(auth.Operator, auth.Service) || v.Is(auth.Merchant) && v.MerchantID == merchantID
+	return v.Is(auth.Operator) || v.Is(auth.Merchant) && v.MerchantID == merchantID
 }
 
 // Get reads a merchant, for what Souk does by itself.

@@ -2,8 +2,10 @@ package user
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/soukhq/souk/internal/base/id"
@@ -49,6 +51,9 @@ func readKey(jwk string) (canonical json.RawMessage, thumbprint string, err erro
 	}
 	if !slices.Contains(deviceAlgorithms, alg) {
 		return nil, "", ErrKey.Because(fmt.Errorf("a key for %s", alg))
+	}
+	if strings.ContainsRune(k.ID, 0) {
+		return nil, "", ErrKey.Because(errors.New("a kid with NUL, which PostgreSQL does not take"))
 	}
 	if canonical, err = json.Marshal(k); err != nil {
 		return nil, "", fmt.Errorf("encode key: %w", err)

@@ -18,7 +18,7 @@ var errHasFunds = errs.New(errs.Failed, "USER_HAS_FUNDS", "This user still has m
 func (s *Service) Section() string { return "wallet" }
 
 // Blocks refuses while the user has a balance, a hold, a debt, or a transfer
-// whose rail has not answered for good.
+// whose rail has not answered for good or may still take it back.
 func (s *Service) Blocks(ctx context.Context, userID id.ID) error {
 	accounts, err := s.Ledger.OwnedBy(ctx, ledger.OwnerUser, userID)
 	if err != nil {

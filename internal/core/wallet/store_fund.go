@@ -58,8 +58,11 @@ func (s *Service) listTransfers(ctx context.Context, userID id.ID, sl page.Slice
 	return mapRows(rows, transferFromRow), nil
 }
 
+// hasOpenTransfer tells whether a rail may still say something about the user's
+// money: what it has not answered, or may yet take back.
 func (s *Service) hasOpenTransfer(ctx context.Context, userID id.ID) (bool, error) {
-	open, err := s.transfers(ctx).Where(fundingtransfer.UserID(userID), fundingtransfer.StateEQ(fundingtransfer.StatePENDING)).Exist(ctx)
+	open, err := s.transfers(ctx).Where(fundingtransfer.UserID(userID),
+		fundingtransfer.Or(fundingtransfer.StateEQ(fundingtransfer.StatePENDING), fundingtransfer.CheckAtNotNil())).Exist(ctx)
 	if err != nil {
 		return false, fmt.Errorf("read funding transfers: %w", err)
 	}
