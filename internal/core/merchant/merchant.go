@@ -119,11 +119,11 @@ const (
 	descriptionMax = 2000
 )
 
-// clean checks an offer and tidies its texts.
 // StockMax bounds what is counted, far below where giving units back could
 // overflow.
 const StockMax = 1_000_000_000_000
 
+// clean checks an offer and tidies its texts.
 func (o Offer) clean() (Offer, error) {
 	var ok bool
 	switch {
