@@ -37,6 +37,8 @@ type Account struct {
 	HeldMinor int64 `json:"held_minor,omitempty"`
 	// how low balance less holds may go; below zero for credit
 	FloorMinor int64 `json:"floor_minor,omitempty"`
+	// its owner is gone, and nothing moves any more
+	Closed bool `json:"closed,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt    time.Time `json:"created_at,omitempty"`
 	selectValues sql.SelectValues
@@ -49,6 +51,8 @@ func (*Account) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case account.FieldCurrency:
 			values[i] = new(money.Currency)
+		case account.FieldClosed:
+			values[i] = new(sql.NullBool)
 		case account.FieldID, account.FieldMode, account.FieldBalanceMinor, account.FieldHeldMinor, account.FieldFloorMinor:
 			values[i] = new(sql.NullInt64)
 		case account.FieldOwnerKind, account.FieldKind:
@@ -126,6 +130,12 @@ func (_m *Account) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.FloorMinor = value.Int64
 			}
+		case account.FieldClosed:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field closed", values[i])
+			} else if value.Valid {
+				_m.Closed = value.Bool
+			}
 		case account.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field created_at", values[i])
@@ -191,6 +201,9 @@ func (_m *Account) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("floor_minor=")
 	builder.WriteString(fmt.Sprintf("%v", _m.FloorMinor))
+	builder.WriteString(", ")
+	builder.WriteString("closed=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Closed))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

@@ -95,6 +95,20 @@ func (_c *AccountCreate) SetNillableFloorMinor(v *int64) *AccountCreate {
 	return _c
 }
 
+// SetClosed sets the "closed" field.
+func (_c *AccountCreate) SetClosed(v bool) *AccountCreate {
+	_c.mutation.SetClosed(v)
+	return _c
+}
+
+// SetNillableClosed sets the "closed" field if the given value is not nil.
+func (_c *AccountCreate) SetNillableClosed(v *bool) *AccountCreate {
+	if v != nil {
+		_c.SetClosed(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *AccountCreate) SetCreatedAt(v time.Time) *AccountCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -154,6 +168,10 @@ func (_c *AccountCreate) defaults() {
 		v := account.DefaultFloorMinor
 		_c.mutation.SetFloorMinor(v)
 	}
+	if _, ok := _c.mutation.Closed(); !ok {
+		v := account.DefaultClosed
+		_c.mutation.SetClosed(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
@@ -191,6 +209,9 @@ func (_c *AccountCreate) check() error {
 	}
 	if _, ok := _c.mutation.FloorMinor(); !ok {
 		return &ValidationError{Name: "floor_minor", err: errors.New(`ent: missing required field "Account.floor_minor"`)}
+	}
+	if _, ok := _c.mutation.Closed(); !ok {
+		return &ValidationError{Name: "closed", err: errors.New(`ent: missing required field "Account.closed"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Account.created_at"`)}
@@ -258,6 +279,10 @@ func (_c *AccountCreate) createSpec() (*Account, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.FloorMinor(); ok {
 		_spec.SetField(account.FieldFloorMinor, field.TypeInt64, value)
 		_node.FloorMinor = value
+	}
+	if value, ok := _c.mutation.Closed(); ok {
+		_spec.SetField(account.FieldClosed, field.TypeBool, value)
+		_node.Closed = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(account.FieldCreatedAt, field.TypeTime, value)

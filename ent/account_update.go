@@ -90,6 +90,20 @@ func (_u *AccountUpdate) AddFloorMinor(v int64) *AccountUpdate {
 	return _u
 }
 
+// SetClosed sets the "closed" field.
+func (_u *AccountUpdate) SetClosed(v bool) *AccountUpdate {
+	_u.mutation.SetClosed(v)
+	return _u
+}
+
+// SetNillableClosed sets the "closed" field if the given value is not nil.
+func (_u *AccountUpdate) SetNillableClosed(v *bool) *AccountUpdate {
+	if v != nil {
+		_u.SetClosed(*v)
+	}
+	return _u
+}
+
 // Mutation returns the AccountMutation object of the builder.
 func (_u *AccountUpdate) Mutation() *AccountMutation {
 	return _u.mutation
@@ -148,6 +162,9 @@ func (_u *AccountUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedFloorMinor(); ok {
 		_spec.AddField(account.FieldFloorMinor, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Closed(); ok {
+		_spec.SetField(account.FieldClosed, field.TypeBool, value)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -229,6 +246,20 @@ func (_u *AccountUpdateOne) SetNillableFloorMinor(v *int64) *AccountUpdateOne {
 // AddFloorMinor adds value to the "floor_minor" field.
 func (_u *AccountUpdateOne) AddFloorMinor(v int64) *AccountUpdateOne {
 	_u.mutation.AddFloorMinor(v)
+	return _u
+}
+
+// SetClosed sets the "closed" field.
+func (_u *AccountUpdateOne) SetClosed(v bool) *AccountUpdateOne {
+	_u.mutation.SetClosed(v)
+	return _u
+}
+
+// SetNillableClosed sets the "closed" field if the given value is not nil.
+func (_u *AccountUpdateOne) SetNillableClosed(v *bool) *AccountUpdateOne {
+	if v != nil {
+		_u.SetClosed(*v)
+	}
 	return _u
 }
 
@@ -320,6 +351,9 @@ func (_u *AccountUpdateOne) sqlSave(ctx context.Context) (_node *Account, err er
 	}
 	if value, ok := _u.mutation.AddedFloorMinor(); ok {
 		_spec.AddField(account.FieldFloorMinor, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Closed(); ok {
+		_spec.SetField(account.FieldClosed, field.TypeBool, value)
 	}
 	_node = &Account{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -101,6 +101,7 @@ type AccountMutation struct {
 	addheld_minor    *int64
 	floor_minor      *int64
 	addfloor_minor   *int64
+	closed           *bool
 	created_at       *time.Time
 	clearedFields    map[string]struct{}
 	done             bool
@@ -580,6 +581,42 @@ func (m *AccountMutation) ResetFloorMinor() {
 	m.addfloor_minor = nil
 }
 
+// SetClosed sets the "closed" field.
+func (m *AccountMutation) SetClosed(b bool) {
+	m.closed = &b
+}
+
+// Closed returns the value of the "closed" field in the mutation.
+func (m *AccountMutation) Closed() (r bool, exists bool) {
+	v := m.closed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClosed returns the old "closed" field's value of the Account entity.
+// If the Account object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AccountMutation) OldClosed(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClosed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClosed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClosed: %w", err)
+	}
+	return oldValue.Closed, nil
+}
+
+// ResetClosed resets all changes to the "closed" field.
+func (m *AccountMutation) ResetClosed() {
+	m.closed = nil
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *AccountMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -650,7 +687,7 @@ func (m *AccountMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AccountMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 10)
 	if m.mode != nil {
 		fields = append(fields, account.FieldMode)
 	}
@@ -674,6 +711,9 @@ func (m *AccountMutation) Fields() []string {
 	}
 	if m.floor_minor != nil {
 		fields = append(fields, account.FieldFloorMinor)
+	}
+	if m.closed != nil {
+		fields = append(fields, account.FieldClosed)
 	}
 	if m.created_at != nil {
 		fields = append(fields, account.FieldCreatedAt)
@@ -702,6 +742,8 @@ func (m *AccountMutation) Field(name string) (ent.Value, bool) {
 		return m.HeldMinor()
 	case account.FieldFloorMinor:
 		return m.FloorMinor()
+	case account.FieldClosed:
+		return m.Closed()
 	case account.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -729,6 +771,8 @@ func (m *AccountMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldHeldMinor(ctx)
 	case account.FieldFloorMinor:
 		return m.OldFloorMinor(ctx)
+	case account.FieldClosed:
+		return m.OldClosed(ctx)
 	case account.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -795,6 +839,13 @@ func (m *AccountMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetFloorMinor(v)
+		return nil
+	case account.FieldClosed:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClosed(v)
 		return nil
 	case account.FieldCreatedAt:
 		v, ok := value.(time.Time)
@@ -926,6 +977,9 @@ func (m *AccountMutation) ResetField(name string) error {
 		return nil
 	case account.FieldFloorMinor:
 		m.ResetFloorMinor()
+		return nil
+	case account.FieldClosed:
+		m.ResetClosed()
 		return nil
 	case account.FieldCreatedAt:
 		m.ResetCreatedAt()

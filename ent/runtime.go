@@ -56,6 +56,10 @@ func init() {
 	accountDescFloorMinor := accountFields[8].Descriptor()
 	// account.DefaultFloorMinor holds the default value on creation for the floor_minor field.
 	account.DefaultFloorMinor = accountDescFloorMinor.Default.(int64)
+	// accountDescClosed is the schema descriptor for closed field.
+	accountDescClosed := accountFields[9].Descriptor()
+	// account.DefaultClosed holds the default value on creation for the closed field.
+	account.DefaultClosed = accountDescClosed.Default.(bool)
 	auditentryFields := schema.AuditEntry{}.Fields()
 	_ = auditentryFields
 	// auditentryDescActor is the schema descriptor for actor field.

@@ -29,6 +29,8 @@ const (
 	FieldHeldMinor = "held_minor"
 	// FieldFloorMinor holds the string denoting the floor_minor field in the database.
 	FieldFloorMinor = "floor_minor"
+	// FieldClosed holds the string denoting the closed field in the database.
+	FieldClosed = "closed"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// Table holds the table name of the account in the database.
@@ -46,6 +48,7 @@ var Columns = []string{
 	FieldBalanceMinor,
 	FieldHeldMinor,
 	FieldFloorMinor,
+	FieldClosed,
 	FieldCreatedAt,
 }
 
@@ -68,6 +71,8 @@ var (
 	DefaultHeldMinor int64
 	// DefaultFloorMinor holds the default value on creation for the "floor_minor" field.
 	DefaultFloorMinor int64
+	// DefaultClosed holds the default value on creation for the "closed" field.
+	DefaultClosed bool
 )
 
 // OwnerKind defines the type for the "owner_kind" enum field.
@@ -140,6 +145,11 @@ func ByHeldMinor(opts ...sql.OrderTermOption) OrderOption {
 // ByFloorMinor orders the results by the floor_minor field.
 func ByFloorMinor(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFloorMinor, opts...).ToFunc()
+}
+
+// ByClosed orders the results by the closed field.
+func ByClosed(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldClosed, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

@@ -93,6 +93,11 @@ func FloorMinor(v int64) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldFloorMinor, v))
 }
 
+// Closed applies equality check predicate on the "closed" field. It's identical to ClosedEQ.
+func Closed(v bool) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldClosed, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Account {
 	return predicate.Account(sql.FieldEQ(FieldCreatedAt, v))
@@ -465,6 +470,16 @@ func FloorMinorLT(v int64) predicate.Account {
 // FloorMinorLTE applies the LTE predicate on the "floor_minor" field.
 func FloorMinorLTE(v int64) predicate.Account {
 	return predicate.Account(sql.FieldLTE(FieldFloorMinor, v))
+}
+
+// ClosedEQ applies the EQ predicate on the "closed" field.
+func ClosedEQ(v bool) predicate.Account {
+	return predicate.Account(sql.FieldEQ(FieldClosed, v))
+}
+
+// ClosedNEQ applies the NEQ predicate on the "closed" field.
+func ClosedNEQ(v bool) predicate.Account {
+	return predicate.Account(sql.FieldNEQ(FieldClosed, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

@@ -20,6 +20,7 @@ var (
 		{Name: "balance_minor", Type: field.TypeInt64, Default: 0},
 		{Name: "held_minor", Type: field.TypeInt64, Default: 0},
 		{Name: "floor_minor", Type: field.TypeInt64, Default: 0},
+		{Name: "closed", Type: field.TypeBool, Default: false},
 		{Name: "created_at", Type: field.TypeTime},
 	}
 	// AccountsTable holds the schema information for the "accounts" table.

@@ -23,6 +23,7 @@ func (Account) Fields() []ent.Field {
 		field.Int64("balance_minor").Default(0).Comment("credits less debits"),
 		field.Int64("held_minor").Default(0).Comment("sum of the holds that are HELD"),
 		field.Int64("floor_minor").Default(0).Comment("how low balance less holds may go; below zero for credit"),
+		field.Bool("closed").Default(false).Comment("its owner is gone, and nothing moves any more"),
 		createdAt(),
 	}
 }

@@ -1275,6 +1275,8 @@ enum PurchaseErrorCode {
   REFUND_AMOUNT
   "The merchant's balance does not cover the refund."
   MERCHANT_FUNDS
+  "The buyer's personal data were erased: there is no account to give money back to."
+  BUYER_GONE
   "The purchase was reversed before it arrived."
   REVERSED
   "A text is too long, or has characters that may not be there."

@@ -1060,6 +1060,8 @@ const (
 	PurchaseErrorCodeRefundAmount PurchaseErrorCode = "REFUND_AMOUNT"
 	// The merchant's balance does not cover the refund.
 	PurchaseErrorCodeMerchantFunds PurchaseErrorCode = "MERCHANT_FUNDS"
+	// The buyer's personal data were erased: there is no account to give money back to.
+	PurchaseErrorCodeBuyerGone PurchaseErrorCode = "BUYER_GONE"
 	// The purchase was reversed before it arrived.
 	PurchaseErrorCodeReversed PurchaseErrorCode = "REVERSED"
 	// A text is too long, or has characters that may not be there.
@@ -1086,6 +1088,7 @@ var AllPurchaseErrorCode = []PurchaseErrorCode{
 	PurchaseErrorCodeOrderState,
 	PurchaseErrorCodeRefundAmount,
 	PurchaseErrorCodeMerchantFunds,
+	PurchaseErrorCodeBuyerGone,
 	PurchaseErrorCodeReversed,
 	PurchaseErrorCodeTextInvalid,
 	PurchaseErrorCodeIdempotencyKeyInvalid,
@@ -1094,7 +1097,7 @@ var AllPurchaseErrorCode = []PurchaseErrorCode{
 
 func (e PurchaseErrorCode) IsValid() bool {
 	switch e {
-	case PurchaseErrorCodeCardInvalid, PurchaseErrorCodeCardExpired, PurchaseErrorCodeCardStale, PurchaseErrorCodeMerchantSuspended, PurchaseErrorCodeOutOfStock, PurchaseErrorCodeQuantityInvalid, PurchaseErrorCodeFundingSourceNotFound, PurchaseErrorCodeFundingSourceKind, PurchaseErrorCodeCurrencyMismatch, PurchaseErrorCodeInsufficientFunds, PurchaseErrorCodeConversationNotFound, PurchaseErrorCodeOrderNotFound, PurchaseErrorCodeOrderState, PurchaseErrorCodeRefundAmount, PurchaseErrorCodeMerchantFunds, PurchaseErrorCodeReversed, PurchaseErrorCodeTextInvalid, PurchaseErrorCodeIdempotencyKeyInvalid, PurchaseErrorCodeIdempotencyMismatch:
+	case PurchaseErrorCodeCardInvalid, PurchaseErrorCodeCardExpired, PurchaseErrorCodeCardStale, PurchaseErrorCodeMerchantSuspended, PurchaseErrorCodeOutOfStock, PurchaseErrorCodeQuantityInvalid, PurchaseErrorCodeFundingSourceNotFound, PurchaseErrorCodeFundingSourceKind, PurchaseErrorCodeCurrencyMismatch, PurchaseErrorCodeInsufficientFunds, PurchaseErrorCodeConversationNotFound, PurchaseErrorCodeOrderNotFound, PurchaseErrorCodeOrderState, PurchaseErrorCodeRefundAmount, PurchaseErrorCodeMerchantFunds, PurchaseErrorCodeBuyerGone, PurchaseErrorCodeReversed, PurchaseErrorCodeTextInvalid, PurchaseErrorCodeIdempotencyKeyInvalid, PurchaseErrorCodeIdempotencyMismatch:
 		return true
 	}
 	return false

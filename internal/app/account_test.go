@@ -3,12 +3,15 @@ package app_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/soukhq/souk/internal/driver"
+	"github.com/soukhq/souk/internal/merchantsim"
 	"github.com/soukhq/souk/internal/testkit"
 )
 
@@ -462,6 +465,56 @@ func TestPrivacy(t *testing.T) {
 				t.Errorf("Bob still reads %+v", m)
 			}
 		}
+	})
+}
+
+// Whoever is erased leaves no debt and no money behind, however close it is.
+func TestPrivacy_EraseAgainstMoney(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *testBundle) {
+		ctx := t.Context()
+		shop := b.shop(t, 1000)
+		card := shop.cardBy(t, "TEA", merchantsim.ConfirmByCard)
+		for round := range 12 {
+			p := b.user(t, fmt.Sprint("Buyer ", round))
+			var line struct{ FundingSource named }
+			b.do(t, b.operator, creditLineSet, map[string]any{"userId": p.ID, "limit": driver.Euro(5000)}, &line)
+			bank, err := b.api.AddSource(ctx, p.Token, "BANK_ACCOUNT", "Bank", "ok")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.api.AddSource(ctx, p.Token, "WALLET", "Wallet", ""); err != nil {
+				t.Fatal(err)
+			}
+			var all sync.WaitGroup
+			var erased error
+			all.Go(func() { erased = b.api.Mutate(ctx, b.service, userErase, map[string]any{"userId": p.ID}, nil) })
+			all.Go(func() {
+				_, _, _ = b.api.Buy(ctx, p.Token, driver.Purchase{Key: newKey(), Card: card, Source: line.FundingSource.ID})
+			})
+			all.Go(func() { _, _ = b.api.TopUp(ctx, p.Token, newKey(), bank, driver.Euro(100)) })
+			all.Wait()
+			if erased != nil {
+				wantRefusal(t, erased, "USER_HAS_FUNDS")
+				continue
+			}
+			owner := orderKey(t, p.ID)
+			if n := b.number(t, `SELECT count(*) FROM accounts WHERE owner_id = $1 AND (balance_minor <> 0 OR held_minor <> 0)`, owner); n != 0 {
+				t.Errorf("round %d: an erased user has %d accounts that are not empty", round, n)
+			}
+			if n := b.number(t, `SELECT count(*) FROM funding_transfers WHERE user_id = $1 AND state = 'PENDING'`, owner); n != 0 {
+				t.Errorf("round %d: an erased user has %d transfers under way", round, n)
+			}
+		}
+
+		// What was paid before stays with the merchant: there is no account any more.
+		alice := b.rich(t, "Alice", teaPrice)
+		o := b.buy(t, alice, shop.card(t, "TEA"))
+		b.settled(t)
+		b.do(t, b.service, userErase, map[string]any{"userId": alice.ID}, nil)
+		b.leavesNothing(t, func() {
+			_, err := b.api.GiveBack(ctx, shop.token(t), newKey(), o.ID, driver.Euro(1))
+			wantRefusal(t, err, "BUYER_GONE")
+		})
 	})
 }
 

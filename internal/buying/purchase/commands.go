@@ -57,6 +57,14 @@ func (c *authorise) Want(b *ledger.Batch) {
 }
 
 func (c *authorise) Decide(b *ledger.Batch) ([]byte, error) {
+	result, err := c.decide(b)
+	if errors.Is(err, ledger.ErrAccountClosed) {
+		err = ErrSource // the buyer was erased in this moment
+	}
+	return result, err
+}
+
+func (c *authorise) decide(b *ledger.Batch) ([]byte, error) {
 	o := c.order // a batch that fails is run again, from the order as it was given
 	switch of, ok := c.book.offers.Get(o.ProductID); {
 	case !ok || !of.offered || of.minor != o.UnitMinor || of.currency != o.Currency:
@@ -272,6 +280,9 @@ func (c *refund) Decide(b *ledger.Batch) ([]byte, error) {
 	t, err := b.Transfer(ledger.Transfer{Debit: o.MerchantAccount, Credit: o.Account, Amount: amount, Kind: transferRefund, SubjectID: o.ID, At: at})
 	if errors.Is(err, ledger.ErrInsufficientFunds) {
 		return nil, ErrMerchantFunds
+	}
+	if errors.Is(err, ledger.ErrAccountClosed) {
+		return nil, ErrBuyerGone
 	}
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ var (
 	ErrState         = errs.New(errs.Conflict, "ORDER_STATE", "The order's state does not allow this.")
 	ErrRefundAmount  = errs.New(errs.Failed, "REFUND_AMOUNT", "The refund must be above zero, in the order's currency, and not more than is left to give back.").In("amount")
 	ErrMerchantFunds = errs.New(errs.Failed, "MERCHANT_FUNDS", "The merchant's balance does not cover the refund.").With(errs.RetryNewKey)
+	ErrBuyerGone     = errs.New(errs.Failed, "BUYER_GONE", "The buyer's account is gone. Give the money back in another way.")
 	ErrReversed      = errs.New(errs.Conflict, "REVERSED", "This purchase was reversed before it arrived.")
 	ErrText          = errs.New(errs.Invalid, "TEXT_INVALID", "The text is too long, or has characters that may not be there.")
 	ErrStale         = errs.New(errs.Failed, "CARD_STALE", "The card's price or product is no longer offered.").In("card").With(errs.RetryNewKey)

@@ -123,6 +123,9 @@ func (b *Batch) Transfer(t Transfer) (Transfer, error) {
 	if err != nil {
 		return t, err
 	}
+	if from.Closed || to.Closed {
+		return t, ErrAccountClosed
+	}
 	if from.Available() < t.Amount {
 		return t, ErrInsufficientFunds
 	}
@@ -155,6 +158,9 @@ func (b *Batch) Hold(h Hold) (Hold, error) {
 	acc, err := b.Account(h.Account)
 	if err != nil {
 		return h, err
+	}
+	if acc.Closed {
+		return h, ErrAccountClosed
 	}
 	if acc.Available() < h.Amount {
 		return h, ErrInsufficientFunds

@@ -10,6 +10,7 @@ var (
 	ErrHoldExceeded      = errs.New(errs.Failed, "HOLD_EXCEEDED", "More was asked than is held.")
 	ErrAmount            = errs.New(errs.Invalid, "AMOUNT_INVALID", "The amount must be above zero and fit 64 bits.")
 	ErrCrossed           = errs.New(errs.Failed, "ACCOUNT_MISMATCH", "These accounts differ in currency or mode.")
+	ErrAccountClosed     = errs.New(errs.Failed, "ACCOUNT_CLOSED", "The owner of this account is gone, and nothing moves on it any more.")
 	ErrAccountUnknown    = errs.New(errs.NotFound, "ACCOUNT_NOT_FOUND", "There is no such account.")
 	ErrIdempotency       = errs.New(errs.Conflict, "IDEMPOTENCY_MISMATCH", "This idempotency key was used with another input. Use a new key.").With(errs.RetryNewKey).In("idempotencyKey")
 	ErrKeyInvalid        = errs.New(errs.Invalid, "IDEMPOTENCY_KEY_INVALID", "Give an idempotency key of 1 to 255 characters.").In("idempotencyKey")

@@ -64,6 +64,7 @@ type Account struct {
 	Balance int64 // minor units: credits less debits
 	Held    int64
 	Floor   int64
+	Closed  bool // its owner is gone, and nothing moves any more
 }
 
 // Available is what may still be held or taken.

@@ -75,6 +75,23 @@ func (s *Service) OwnedBy(ctx context.Context, owner OwnerKind, ownerID id.ID) (
 	return s.ownedBy(ctx, owner, ownerID)
 }
 
+// Close ends all accounts of an owner who goes, in the transaction of ctx: it
+// waits for payments that are under way, and those that come later are refused
+// with ACCOUNT_CLOSED. ok is false, and nothing is closed, while there is a
+// balance or a hold on one of them.
+func (s *Service) Close(ctx context.Context, owner OwnerKind, ownerID id.ID) (ok bool, err error) {
+	accounts, err := s.lockOwned(ctx, owner, ownerID)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range accounts {
+		if a.Balance != 0 || a.Held != 0 {
+			return false, nil
+		}
+	}
+	return true, s.close(ctx, owner, ownerID)
+}
+
 // SetFloor changes how low an account may go, as when a credit limit changes.
 //
 // Refusals: INSUFFICIENT_FUNDS when the account is already below.

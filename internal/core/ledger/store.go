@@ -46,9 +46,25 @@ func (s *Service) byIDs(ctx context.Context, ids []AccountID) (map[AccountID]Acc
 }
 
 func (s *Service) ownedBy(ctx context.Context, owner OwnerKind, ownerID id.ID) ([]Account, error) {
-	rows, err := s.db.Client(ctx).Account.Query().
-		Where(account.OwnerKindEQ(account.OwnerKind(owner)), account.OwnerID(ownerID)).
-		Order(ent.Asc(account.FieldID)).All(ctx)
+	return fromRows(s.owned(ctx, owner, ownerID).All(ctx))
+}
+
+// lockOwned locks in the order of the executor.
+func (s *Service) lockOwned(ctx context.Context, owner OwnerKind, ownerID id.ID) ([]Account, error) {
+	return fromRows(store.Lock(s.db, s.owned(ctx, owner, ownerID)).All(ctx))
+}
+
+func (s *Service) owned(ctx context.Context, owner OwnerKind, ownerID id.ID) *ent.AccountQuery {
+	return s.db.Client(ctx).Account.Query().
+		Where(account.OwnerKindEQ(account.OwnerKind(owner)), account.OwnerID(ownerID)).Order(ent.Asc(account.FieldID))
+}
+
+func (s *Service) close(ctx context.Context, owner OwnerKind, ownerID id.ID) error {
+	return s.db.Client(ctx).Account.Update().
+		Where(account.OwnerKindEQ(account.OwnerKind(owner)), account.OwnerID(ownerID)).SetClosed(true).Exec(ctx)
+}
+
+func fromRows(rows []*ent.Account, err error) ([]Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read accounts: %w", err)
 	}
@@ -76,7 +92,7 @@ func (s *Service) updateFloor(ctx context.Context, a AccountID, floor int64) err
 func fromRow(r *ent.Account) Account {
 	return Account{
 		ID: r.ID, Owner: OwnerKind(r.OwnerKind), OwnerID: r.OwnerID, Kind: r.Kind,
-		Balance: r.BalanceMinor, Held: r.HeldMinor, Floor: r.FloorMinor,
+		Balance: r.BalanceMinor, Held: r.HeldMinor, Floor: r.FloorMinor, Closed: r.Closed,
 	}
 }
 

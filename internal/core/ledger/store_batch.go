@@ -13,7 +13,7 @@ import (
 var (
 	selectKeys   = store.NewRead("idempotency_keys", "id uuid", "id", "request_hash", "result")
 	insertKeys   = store.NewInsert("idempotency_keys", "id uuid", "request_hash bytea", "result bytea", "created_at timestamptz")
-	lockAccounts = store.NewLock("accounts", "id bigint", "id", "owner_kind", "owner_id", "kind", "balance_minor", "held_minor", "floor_minor")
+	lockAccounts = store.NewLock("accounts", "id bigint", "id", "owner_kind", "owner_id", "kind", "balance_minor", "held_minor", "floor_minor", "closed")
 	// The guard on the old values is not needed behind the locks; the CHECKs on
 	// the new ones are the second line.
 	updateAccounts  = store.NewUpdate("accounts", "id bigint", nil, []string{"balance_minor bigint", "held_minor bigint"})
@@ -42,7 +42,7 @@ func (b *Batch) lock(p *store.Pipe) {
 	})
 	b.accounts.Lock(p, lockAccounts, func(r store.Rows) (AccountID, Account, error) {
 		var a Account
-		err := r.Scan(&a.ID, (*string)(&a.Owner), &a.OwnerID, &a.Kind, &a.Balance, &a.Held, &a.Floor)
+		err := r.Scan(&a.ID, (*string)(&a.Owner), &a.OwnerID, &a.Kind, &a.Balance, &a.Held, &a.Floor, &a.Closed)
 		return a.ID, a, err
 	})
 }

@@ -51,6 +51,11 @@ var rules = []struct{ name, query, say string }{
 		"%d is available, the floor is %d",
 	},
 	{
+		"closed accounts are empty",
+		`SELECT id, balance_minor, held_minor FROM accounts WHERE closed AND (balance_minor <> 0 OR held_minor <> 0) LIMIT $1`,
+		"it is closed with a balance of %d, and %d held",
+	},
+	{
 		"transfers name accounts that exist",
 		`SELECT 0, COUNT(*), 0 FROM transfers t WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = t.debit_account_id)
 		    OR NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = t.credit_account_id) HAVING COUNT(*) > 0 LIMIT $1`,

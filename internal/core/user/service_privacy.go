@@ -19,7 +19,8 @@ type Contributor interface {
 	// Export gives that part, for JSON. It reads only.
 	Export(ctx context.Context, userID id.ID) (any, error)
 	// Blocks refuses, in words for the user, while money or an open order stands
-	// against erasing the user; nil when nothing does.
+	// against erasing the user; nil when nothing does, and nothing will until the
+	// transaction of ctx has ended.
 	Blocks(ctx context.Context, userID id.ID) error
 	// Erase takes what is personal out of the domain's rows, in the transaction of
 	// ctx. The ledger stays.

@@ -35,10 +35,19 @@ type topUp struct {
 	after Transfer
 }
 
-func (c *topUp) Key() ledger.Key    { return c.key }
-func (c *topUp) Want(*ledger.Batch) {}
+func (c *topUp) Key() ledger.Key { return c.key }
+
+// Want locks the wallet, which is closed when its owner is erased: there would be
+// nobody to ask the rail for then.
+func (c *topUp) Want(b *ledger.Batch) { b.WantAccount(c.transfer.Account) }
 
 func (c *topUp) Decide(b *ledger.Batch) ([]byte, error) {
+	switch into, err := b.Account(c.transfer.Account); {
+	case err != nil:
+		return nil, err
+	case into.Closed:
+		return nil, ErrNoWallet
+	}
 	c.after = c.transfer.begun(b.Now(c.transfer.Mode), c.lease)
 	c.book.transfers.Add(row{Transfer: c.after})
 	return made{c.after.ID}.encode(), nil
@@ -89,6 +98,9 @@ func (c *giveBack) Decide(b *ledger.Batch) ([]byte, error) {
 	}
 	at := b.Now(from.Mode)
 	h, err := b.Hold(ledger.Hold{Account: from.Account, Amount: minor, SubjectID: c.id, ExpiresAt: at.Add(holdFor), CreatedAt: at})
+	if errors.Is(err, ledger.ErrAccountClosed) {
+		return nil, ErrTopUp // its owner was erased in this moment
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -18,22 +18,18 @@ var errHasFunds = errs.New(errs.Failed, "USER_HAS_FUNDS", "This user still has m
 func (s *Service) Section() string { return "wallet" }
 
 // Blocks refuses while the user has a balance, a hold, a debt, or a transfer
-// whose rail has not answered for good or may still take it back.
+// whose rail has not answered for good or may still take it back. Otherwise it
+// closes the user's accounts: no payment, top-up or refund comes in between.
 func (s *Service) Blocks(ctx context.Context, userID id.ID) error {
-	accounts, err := s.Ledger.OwnedBy(ctx, ledger.OwnerUser, userID)
+	empty, err := s.Ledger.Close(ctx, ledger.OwnerUser, userID)
 	if err != nil {
 		return err
-	}
-	for _, a := range accounts {
-		if a.Balance != 0 || a.Held != 0 {
-			return errHasFunds
-		}
 	}
 	open, err := s.hasOpenTransfer(ctx, userID)
 	if err != nil {
 		return err
 	}
-	if open {
+	if open || !empty {
 		return errHasFunds
 	}
 	return nil

@@ -19,7 +19,11 @@ func TestService_Blocks(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *testBundle) {
 		wantBlocked := func(why string, blocked bool) {
 			t.Helper()
-			err := b.Blocks(t.Context(), b.alice.UserID)
+			var err error
+			_ = b.DB.InTx(t.Context(), func(ctx context.Context) error { // that is not kept
+				err = b.Blocks(ctx, b.alice.UserID)
+				return errors.New("another day")
+			})
 			if blocked != (err != nil) || blocked && (!errs.IsRefusal(err) || errs.As(err).Code != "USER_HAS_FUNDS") {
 				t.Errorf("%s: %v", why, err)
 			}
@@ -51,6 +55,7 @@ func TestService_Blocks(t *testing.T) {
 		wallet, returned := b.pair(t, carol, TokenReturned)
 		b.topUp(t, carol, returned, 100)
 		b.spend(t, wallet.Account, 100)
+		wantBlocked("what the bank may take back", true)
 		b.clock.Advance(time.Hour)
 		b.sweep(t)
 		wantBlocked("a debt", true)
