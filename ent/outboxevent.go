@@ -30,7 +30,7 @@ type OutboxEvent struct {
 	Payload json.RawMessage `json:"payload,omitempty"`
 	// State holds the value of the "state" field.
 	State outboxevent.State `json:"state,omitempty"`
-	// Attempts holds the value of the "attempts" field.
+	// how often its handling has failed
 	Attempts int32 `json:"attempts,omitempty"`
 	// when the relay should (again) send it; machine time, not a sandbox's
 	DueAt time.Time `json:"due_at,omitempty"`

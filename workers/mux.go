@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"time"
+	"runtime/debug"
 
 	"github.com/hibiken/asynq"
 
@@ -44,47 +43,56 @@ var taskOfTopic = map[string]string{
 	purchase.TopicRelease:   taskRelease,
 }
 
-// onEvent handles tasks that carry an event of the outbox. What goes wrong is
-// retried by the queue, and written down for operators; an event that can never
-// be handled, or was tried often enough, is dead until one of them revives it.
-func onEvent(ob *outbox.Outbox, handle func(context.Context, outbox.Event) error) asynq.HandlerFunc {
+// For every task a row in the database says when to try again, be it that its
+// handling failed or that nobody is known to have finished it. So handlers end
+// well for the queue whatever happened: it must forget a task, or the task's id
+// would be taken when its row is due.
+
+// onEvent handles tasks that carry an event of the outbox. An event that is
+// refused will be refused again, and is dead at once.
+func onEvent(log *slog.Logger, ob *outbox.Outbox, handle func(context.Context, outbox.Event) error) asynq.HandlerFunc {
 	return func(ctx context.Context, t *asynq.Task) error {
 		var e eventTask
 		if err := json.Unmarshal(t.Payload(), &e); err != nil {
-			return fmt.Errorf("decode event: %w: %w", err, asynq.SkipRetry)
+			return left(ctx, log, t, err)
 		}
-		err := handle(ctx, outbox.Event{ID: e.ID, Mode: e.Mode, Topic: e.Topic, SubjectID: e.Subject, Payload: e.Payload, At: e.At})
+		err := safely(func() error {
+			return handle(ctx, outbox.Event{ID: e.ID, Mode: e.Mode, Topic: e.Topic, SubjectID: e.Subject, Payload: e.Payload, At: e.At})
+		})
 		if err == nil {
-			return ob.Done(ctx, e.ID)
+			return left(ctx, log, t, ob.Done(ctx, e.ID))
 		}
-		tried, _ := asynq.GetRetryCount(ctx)
-		most, _ := asynq.GetMaxRetry(ctx)
-		final := tried >= most || errs.IsRefusal(err)
-		if final {
-			err = fmt.Errorf("%w: %w", err, asynq.SkipRetry)
-		}
-		return errors.Join(err, ob.Fail(context.WithoutCancel(ctx), e.ID, err, final))
+		failed := ob.Fail(context.WithoutCancel(ctx), e.ID, err, errs.IsRefusal(err))
+		return left(ctx, log, t, errors.Join(err, failed))
 	}
 }
 
-// onDue handles tasks for which a row in the database says when to try again:
-// the queue must forget them, or their ids would be taken when they are due.
+// onDue handles tasks that name a row.
 func onDue(log *slog.Logger, handle func(context.Context, id.ID) error) asynq.HandlerFunc {
 	return func(ctx context.Context, t *asynq.Task) error {
 		u, err := id.Parse(string(t.Payload()))
 		if err == nil {
-			err = handle(ctx, u)
+			err = safely(func() error { return handle(ctx, u) })
 		}
-		if err != nil {
-			log.Warn("task: left to its next time", "type", t.Type(), "subject", string(t.Payload()), "err", err)
-		}
-		return nil
+		return left(ctx, log, t, err)
 	}
 }
 
-// retryDelay spaces the queue's own retries: 1 s, 2 s, 4 s… up to ten minutes,
-// half of it by chance.
-func retryDelay(n int, _ error, _ *asynq.Task) time.Duration {
-	d := min(time.Second<<min(n, 10), 10*time.Minute)
-	return d/2 + rand.N(d/2+1)
+// left leaves a task to its row, and writes down what went wrong with it.
+func left(ctx context.Context, log *slog.Logger, t *asynq.Task, err error) error {
+	if err != nil {
+		task, _ := asynq.GetTaskID(ctx)
+		log.Warn("task: left to its next time", "type", t.Type(), "task", task, "err", err)
+	}
+	return nil
+}
+
+// safely makes an error of a panic, with where it came from.
+func safely(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
 }

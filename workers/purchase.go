@@ -20,8 +20,8 @@ type Purchases interface {
 
 func (w *Workers) handlePurchases(mux *asynq.ServeMux) {
 	p := w.Purchases
-	mux.Handle(taskTell, onEvent(w.Outbox, p.Tell))
-	mux.Handle(taskRelease, onEvent(w.Outbox, func(ctx context.Context, e outbox.Event) error { return p.Release(ctx, e.SubjectID) }))
+	mux.Handle(taskTell, onEvent(w.Log, w.Outbox, p.Tell))
+	mux.Handle(taskRelease, onEvent(w.Log, w.Outbox, func(ctx context.Context, e outbox.Event) error { return p.Release(ctx, e.SubjectID) }))
 	mux.Handle(taskForward, onDue(w.Log, p.Forward))
 }
 

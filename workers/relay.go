@@ -23,14 +23,12 @@ const (
 	// It may be shorter than its handling: the queue knows it by its id.
 	relayLease = time.Minute
 	senders    = 8
-	maxRetry   = 25
-	taskTime   = 30 * time.Second
 )
 
 // relay carries events from the outbox to the queue.
 type relay struct {
 	outbox *outbox.Outbox
-	queue  *asynq.Client
+	queue  *queue
 	redis  redis.UniversalClient
 	log    *slog.Logger
 	every  time.Duration
@@ -138,10 +136,5 @@ func (r *relay) send(ctx context.Context, e outbox.Event) error {
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	_, err = r.queue.EnqueueContext(ctx, asynq.NewTask(typ, payload),
-		asynq.TaskID(e.ID.String()), asynq.Queue(QueueEvents), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTime))
-	if errors.Is(err, asynq.ErrTaskIDConflict) {
-		return nil // it is there already
-	}
-	return err
+	return r.queue.put(ctx, QueueEvents, e.ID.String(), asynq.NewTask(typ, payload))
 }

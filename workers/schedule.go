@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -90,17 +89,13 @@ func (w *Workers) runSweep(ctx context.Context, s sweep) {
 	}
 }
 
-// enqueueDue puts a task for each id on the queue. One that is there already is
-// being done. Its handler asks for no retry; but a task whose worker died has to
-// run again, for the queue would archive it otherwise, and its id be taken.
+// enqueueDue puts a task for each id on the queue.
 func (w *Workers) enqueueDue(ctx context.Context, typ, queue string, ids []id.ID, err error) error {
 	if err != nil {
 		return err
 	}
 	for _, u := range ids {
-		_, err := w.client.EnqueueContext(ctx, asynq.NewTask(typ, []byte(u.String())),
-			asynq.TaskID(typ+":"+u.String()), asynq.Queue(queue), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTime))
-		if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		if err := w.queue.put(ctx, queue, typ+":"+u.String(), asynq.NewTask(typ, []byte(u.String()))); err != nil {
 			return err
 		}
 	}

@@ -56,12 +56,12 @@ type Deps struct {
 // Workers does the background work of this process.
 type Workers struct {
 	Deps
-	client *asynq.Client
+	queue *queue
 }
 
 // New makes the workers; Run runs them.
 func New(d Deps) *Workers {
-	return &Workers{Deps: d, client: asynq.NewClientFromRedisClient(d.Redis)}
+	return &Workers{Deps: d, queue: newQueue(d.Redis)}
 }
 
 // Run works until ctx ends, and then lets running tasks finish.
@@ -69,16 +69,12 @@ func (w *Workers) Run(ctx context.Context) error {
 	server := asynq.NewServerFromRedisClient(w.Redis, asynq.Config{
 		Concurrency:              w.Concurrency,
 		Queues:                   queueWeights,
-		RetryDelayFunc:           retryDelay,
+		RetryDelayFunc:           afterDeath,
 		ShutdownTimeout:          w.StopWithin,
 		TaskCheckInterval:        100 * time.Millisecond,
 		DelayedTaskCheckInterval: time.Second,
 		Logger:                   queueLog{w.Log},
 		LogLevel:                 asynq.WarnLevel,
-		// A failed task is logged once, here, with its cause.
-		ErrorHandler: asynq.ErrorHandlerFunc(func(_ context.Context, t *asynq.Task, err error) {
-			w.Log.Warn("task: failed", "type", t.Type(), "err", err)
-		}),
 	})
 	mux := asynq.NewServeMux()
 	w.handlePurchases(mux)
@@ -86,7 +82,7 @@ func (w *Workers) Run(ctx context.Context) error {
 	if err := startQueue(ctx, server, mux, w.Log); err != nil {
 		return err
 	}
-	r := &relay{outbox: w.Outbox, queue: w.client, redis: w.Redis, log: w.Log, every: w.PollEvery}
+	r := &relay{outbox: w.Outbox, queue: w.queue, redis: w.Redis, log: w.Log, every: w.PollEvery}
 	var wg sync.WaitGroup
 	wg.Go(func() { r.run(ctx) })
 	wg.Go(func() { w.runSchedule(ctx) })

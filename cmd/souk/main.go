@@ -28,6 +28,7 @@ type cli struct {
 	Config      configCmd      `cmd:"" help:"Print the configuration that would be used, without secrets."`
 	Token       tokenCmd       `cmd:"" help:"Mint a token of the embedded issuer, for trying things out."`
 	Ledger      ledgerCmd      `cmd:"" help:"Look after the ledger."`
+	Outbox      outboxCmd      `cmd:"" help:"Look after what others must still hear of."`
 	Keys        keysCmd        `cmd:"" help:"Look after Souk's own keys."`
 	MerchantSim merchantSimCmd `cmd:"" name:"merchant-sim" help:"Run a merchant's product server to buy from."`
 	Demo        demoCmd        `cmd:"" help:"Start Souk with demo data and buy something, step by step."`

@@ -22,7 +22,7 @@ func (OutboxEvent) Fields() []ent.Field {
 		refField("subject_id"),
 		field.JSON("payload", json.RawMessage{}).Immutable(),
 		field.Enum("state").Values("NEW", "SENT", "DONE", "DEAD").Default("NEW"),
-		field.Int32("attempts").Default(0),
+		field.Int32("attempts").Default(0).Comment("how often its handling has failed"),
 		field.Time("due_at").Comment("when the relay should (again) send it; machine time, not a sandbox's"),
 		field.String("last_error").Optional().MaxLen(500),
 		createdAt(),

@@ -5,7 +5,8 @@
 // handler marks them done. The table is the truth and the queue a means: events
 // that were sent and are not done are sent again when their lease has run out,
 // so a queue that was flushed loses a moment and nothing else. Handlers
-// therefore see an event at least once.
+// therefore see an event at least once. One that fails is due again after a
+// pause, for a week; then it is dead until an operator revives it.
 package outbox
 
 import (
@@ -28,6 +29,14 @@ type Event struct {
 	SubjectID id.ID
 	Payload   json.RawMessage
 	At        time.Time
+}
+
+// Failed is an event that is no longer tried: how often it was, and why it failed
+// the last time.
+type Failed struct {
+	Event
+	Times int
+	Why   string
 }
 
 // Outbox writes, leases and completes events.

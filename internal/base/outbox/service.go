@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 	"unicode/utf8"
 
@@ -51,13 +52,40 @@ func (o *Outbox) Done(ctx context.Context, event id.ID) error {
 // errorMax bounds how much of an error is kept.
 const errorMax = 500
 
-// Fail records why handling failed. A final failure is not sent again until an
-// operator says so; any other is the queue's to retry, and the relay's when the
-// queue has lost it.
+// patience is how often an event may fail before it is dead: with pauses that
+// grow to an hour, that is a little over a week.
+const patience = 180
+
+// pause is how long an event rests after having failed n times: 1 s, 2 s, 4 s…
+// up to an hour, half of it by chance.
+func pause(n int32) time.Duration {
+	d := min(time.Second<<min(n-1, 12), time.Hour)
+	return d/2 + rand.N(d/2+1)
+}
+
+// Fail records why handling failed. The event is due again after a pause; one
+// whose failure is final, or that has failed for too long, is dead until it is
+// revived.
 func (o *Outbox) Fail(ctx context.Context, event id.ID, cause error, final bool) error {
 	return o.db.InTx(ctx, func(ctx context.Context) error {
 		return o.markFailed(ctx, event, cut(cause.Error()), final)
 	})
+}
+
+// Dead gives up to limit events that are not tried again, the oldest first.
+func (o *Outbox) Dead(ctx context.Context, limit int) ([]Failed, error) { return o.dead(ctx, limit) }
+
+// Revive has dead events tried again, as if they had never failed: those given,
+// or all. It says how many there were.
+func (o *Outbox) Revive(ctx context.Context, events ...id.ID) (n int, err error) {
+	err = o.db.InTx(ctx, func(ctx context.Context) error {
+		n, err = o.revive(ctx, events...)
+		return err
+	})
+	if err == nil && n > 0 {
+		o.Wake()
+	}
+	return n, err
 }
 
 // cut shortens a text without leaving half a character.
@@ -81,5 +109,6 @@ func (o *Outbox) Prune(ctx context.Context, before time.Time, limit int) (n int,
 	return n, err
 }
 
-// Depth counts the events that are not done, and tells when the oldest was made.
+// Depth counts the events that wait for their handling, and tells when the
+// oldest was made.
 func (o *Outbox) Depth(ctx context.Context) (n int, oldest time.Time, err error) { return o.depth(ctx) }

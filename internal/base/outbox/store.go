@@ -32,10 +32,14 @@ func (o *Outbox) claim(ctx context.Context, limit int, lease time.Duration) ([]E
 	ids, out := make([]id.ID, len(rows)), make([]Event, len(rows))
 	for i, r := range rows {
 		ids[i] = r.ID
-		out[i] = Event{ID: r.ID, Mode: r.Mode, Topic: r.Topic, SubjectID: r.SubjectID, Payload: r.Payload, At: r.CreatedAt}
+		out[i] = fromRow(r)
 	}
 	return out, o.db.Client(ctx).OutboxEvent.Update().Where(outboxevent.IDIn(ids...)).
-		SetState(outboxevent.StateSENT).SetDueAt(now.Add(lease)).AddAttempts(1).Exec(ctx)
+		SetState(outboxevent.StateSENT).SetDueAt(now.Add(lease)).Exec(ctx)
+}
+
+func fromRow(r *ent.OutboxEvent) Event {
+	return Event{ID: r.ID, Mode: r.Mode, Topic: r.Topic, SubjectID: r.SubjectID, Payload: r.Payload, At: r.CreatedAt}
 }
 
 func (o *Outbox) makeDue(ctx context.Context, ids ...id.ID) (int, error) {
@@ -53,13 +57,40 @@ func (o *Outbox) markDone(ctx context.Context, event id.ID) error {
 }
 
 func (o *Outbox) markFailed(ctx context.Context, event id.ID, why string, final bool) error {
-	u := o.db.Client(ctx).OutboxEvent.Update().
-		Where(outboxevent.ID(event), outboxevent.StateNEQ(outboxevent.StateDONE)).
-		SetLastError(why)
-	if final {
-		u = u.SetState(outboxevent.StateDEAD)
+	row, err := store.Lock(o.db, o.db.Client(ctx).OutboxEvent.Query().Where(outboxevent.ID(event), open())).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil // done or dead by another hand
 	}
-	return u.Exec(ctx)
+	if err != nil {
+		return err
+	}
+	tried := row.Attempts + 1
+	u := row.Update().SetAttempts(tried).SetLastError(why)
+	if final || tried >= patience {
+		return u.SetState(outboxevent.StateDEAD).Exec(ctx)
+	}
+	return u.SetState(outboxevent.StateNEW).SetDueAt(machineNow().Add(pause(tried))).Exec(ctx)
+}
+
+func (o *Outbox) dead(ctx context.Context, limit int) ([]Failed, error) {
+	rows, err := o.db.Client(ctx).OutboxEvent.Query().Where(outboxevent.StateEQ(outboxevent.StateDEAD)).
+		Order(ent.Asc(outboxevent.FieldCreatedAt, outboxevent.FieldID)).Limit(limit).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Failed, len(rows))
+	for i, r := range rows {
+		out[i] = Failed{Event: fromRow(r), Times: int(r.Attempts), Why: r.LastError}
+	}
+	return out, nil
+}
+
+func (o *Outbox) revive(ctx context.Context, events ...id.ID) (int, error) {
+	u := o.db.Client(ctx).OutboxEvent.Update().Where(outboxevent.StateEQ(outboxevent.StateDEAD))
+	if len(events) > 0 {
+		u = u.Where(outboxevent.IDIn(events...))
+	}
+	return u.SetState(outboxevent.StateNEW).SetDueAt(machineNow()).SetAttempts(0).Save(ctx)
 }
 
 func (o *Outbox) deleteDone(ctx context.Context, before time.Time, limit int) (int, error) {
@@ -77,7 +108,7 @@ func (o *Outbox) depth(ctx context.Context) (n int, oldest time.Time, err error)
 	if n, err = q.Clone().Count(ctx); err != nil || n == 0 {
 		return n, oldest, err
 	}
-	first, err := q.Order(ent.Asc(outboxevent.FieldDueAt)).First(ctx)
+	first, err := q.Order(ent.Asc(outboxevent.FieldCreatedAt)).First(ctx)
 	if ent.IsNotFound(err) {
 		return 0, oldest, nil
 	}
