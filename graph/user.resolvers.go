@@ -127,11 +127,17 @@ func (r *queryResolver) UserByExternalID(ctx context.Context, externalID string)
 }
 
 func (r *userResolver) ExternalID(ctx context.Context, obj *user.User) (*string, error) {
-	v := auth.FromContext(ctx)
-	if v.Is(auth.Service, auth.Operator) || v.UserID == obj.ID {
-		return &obj.ExternalID, nil
+	if !ownOrServer(ctx, obj) {
+		return nil, nil
 	}
-	return nil, nil
+	return &obj.ExternalID, nil
+}
+
+func (r *userResolver) Status(ctx context.Context, obj *user.User) (user.Status, error) {
+	if obj.Status == user.Blocked && !ownOrServer(ctx, obj) {
+		return user.Active, nil // between the user and the chat app
+	}
+	return obj.Status, nil
 }
 
 func (r *viewerResolver) User(ctx context.Context, obj *auth.Viewer) (*user.User, error) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/soukhq/souk/graph/connection"
 	"github.com/soukhq/souk/graph/model"
+	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/page"
 	"github.com/soukhq/souk/internal/core/user"
@@ -35,4 +36,10 @@ func usersOf[T any](ctx context.Context, r *Resolver, list string, p page.List[T
 		return nil, err
 	}
 	return connection.Map(r.Cursors, list, p, position, func(item T) user.User { return users[who(item)] }), nil
+}
+
+// ownOrServer tells whether the viewer sees all of a user.
+func ownOrServer(ctx context.Context, u *user.User) bool {
+	v := auth.FromContext(ctx)
+	return v.Is(auth.Service, auth.Operator) || v.UserID == u.ID
 }

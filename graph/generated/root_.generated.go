@@ -1287,7 +1287,7 @@ enum PurchaseErrorCode {
   IDEMPOTENCY_MISMATCH
 }
 `, BuiltIn: false},
-	{Name: "../../schema/user.graphql", Input: `"A person of the chat app. Who may see what: a user sees everything of their own, and name and id of contacts and of members of their conversations."
+	{Name: "../../schema/user.graphql", Input: `"A person of the chat app. Who may see what: a user sees everything of their own, and of contacts and members of their conversations the name, the id and whether they are still there."
 type User implements Node {
   "The user's id."
   id: ID!
@@ -1297,7 +1297,7 @@ type User implements Node {
   displayName: String!
   "Whether the user moves real money."
   mode: Mode!
-  "Whether the user may act."
+  "Whether the user may act. Others than the user and the chat app's server see who is BLOCKED as ACTIVE."
   status: UserStatus!
 }
 

@@ -126,8 +126,19 @@ func TestProvisioning_BlockAndRemove(t *testing.T) {
 		block := func(blocked bool) {
 			b.do(t, b.service, userBlock, map[string]any{"userId": alice.ID, "blocked": blocked}, nil)
 		}
+		bob := b.user(t, "Bob")
+		b.do(t, b.service, driver.ContactSet, map[string]any{"userId": alice.ID, "contactId": bob.ID, "state": "CONTACT"}, nil)
+		status := func(token string) string {
+			t.Helper()
+			var out struct{ Node struct{ Status string } }
+			b.ask(t, token, `query($id: ID!) { node(id: $id) { ... on User { status } } }`, map[string]any{"id": alice.ID}, &out)
+			return out.Node.Status
+		}
 		block(true)
 		wantFault(t, b.api.Do(ctx, alice.Token, viewerShow, nil, nil), "UNAUTHENTICATED")
+		if toBob, toServer := status(bob.Token), status(b.service); toBob != "ACTIVE" || toServer != "BLOCKED" {
+			t.Errorf("to a friend Alice is %s, to the chat app %s; want ACTIVE and BLOCKED", toBob, toServer)
+		}
 		block(false)
 		b.view(t, alice.Token)
 		b.do(t, b.service, userRemove, map[string]any{"userId": alice.ID}, nil)

@@ -27,7 +27,7 @@
 // one has moved exactly its total to the merchant, once. What was refunded never
 // exceeds the total. An order that ended without payment holds nothing and has
 // given its units back to stock. A merchant who may think that such an order is
-// on is told to release it, until it has heard.
+// on is told to release it, for a week or until it has heard.
 //
 // Every step is one transaction and may be repeated: a crash between two leaves
 // an order AUTHORISED, which a sweep forwards again or expires.

@@ -96,6 +96,10 @@ func TestService_Erase(t *testing.T) {
 		if err != nil || !created || next.ID == ada.ID {
 			t.Errorf("the name is not free: %+v, %v, %v", next, created, err)
 		}
+		// Who had it before may still hold tokens.
+		if a, err := b.ResolveUser(ctx, 1, issuer, "ada"); err != nil || a.UserID != next.ID || !a.TokensValidAfter.Equal(b.clock.Now(0)) {
+			t.Errorf("another Ada's tokens are valid after %v, %v", a.TokensValidAfter, err)
+		}
 		for _, line := range b.audited(ada.ID) {
 			if strings.Contains(line, "ada") {
 				t.Errorf("the audit log has %q", line)

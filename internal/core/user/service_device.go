@@ -129,6 +129,10 @@ func (s *Service) RevokeToken(ctx context.Context, v auth.Viewer) error {
 // issuer's clock may be behind.
 const tokensKeptFor = time.Hour
 
+// namesKeptFor is how long tokens of an erased user stay refused when somebody
+// else has got the name: longer than any issuer lets a token live.
+const namesKeptFor = 365 * 24 * time.Hour
+
 // PruneTokens forgets up to limit revoked tokens that have expired by now.
 func (s *Service) PruneTokens(ctx context.Context, limit int) (n int, err error) {
 	err = s.db.InTx(ctx, func(ctx context.Context) error {

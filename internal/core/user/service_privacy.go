@@ -47,6 +47,9 @@ func (s *Service) Erase(ctx context.Context, v auth.Viewer, userID id.ID) (User,
 		if err := s.deleteDevices(ctx, u.ID); err != nil {
 			return err
 		}
+		if err := s.revokeName(ctx, realm{u.Mode, u.Issuer}, u.ExternalID, s.clock.Now(mode.Live)); err != nil {
+			return err
+		}
 		*u = u.erased()
 		return s.leave(ctx, u.ID)
 	})

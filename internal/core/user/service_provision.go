@@ -37,9 +37,13 @@ func (s *Service) upsert(ctx context.Context, v auth.Viewer, p Profile) (User, b
 	now := s.clock.Now(v.Mode)
 	u, err := s.lockNamed(ctx, realmOf(v), p.ExternalID)
 	if isNotFound(err) {
+		after, err := s.nameRevoked(ctx, realmOf(v), p.ExternalID)
+		if err != nil {
+			return User{}, false, err
+		}
 		u = User{
 			ID: id.New(), Mode: v.Mode, Issuer: v.Issuer, ExternalID: p.ExternalID, DisplayName: p.DisplayName,
-			Status: Active, CreatedAt: now, UpdatedAt: now,
+			Status: Active, TokensValidAfter: after, CreatedAt: now, UpdatedAt: now,
 		}
 		return u, true, s.insert(ctx, u)
 	}

@@ -74,6 +74,7 @@ func (s *Service) insert(ctx context.Context, u User) error {
 	return s.db.Client(ctx).User.Create().
 		SetID(u.ID).SetMode(u.Mode).SetIssuer(u.Issuer).SetExternalID(u.ExternalID).
 		SetDisplayName(u.DisplayName).SetStatus(user.Status(u.Status)).
+		SetNillableTokensValidAfter(timeOrNil(u.TokensValidAfter)).
 		SetCreatedAt(u.CreatedAt).SetUpdatedAt(u.UpdatedAt).Exec(ctx)
 }
 

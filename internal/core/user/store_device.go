@@ -134,6 +134,34 @@ func (s *Service) hasRevokedToken(ctx context.Context, jti string) (bool, error)
 	return has, nil
 }
 
+// nameKey is all that is kept of an erased user's name. Tokens have keys of
+// another kind, so that none collides.
+func nameKey(r realm, externalID string) id.ID {
+	return id.Of("name", r.Mode.String(), r.Issuer, externalID)
+}
+
+// revokeName remembers that tokens of a name count only if they were issued after
+// a time.
+func (s *Service) revokeName(ctx context.Context, r realm, externalID string, after time.Time) error {
+	tokens, key := s.db.Client(ctx).RevokedToken, nameKey(r, externalID)
+	if _, err := tokens.Delete().Where(revokedtoken.ID(key)).Exec(ctx); err != nil {
+		return err
+	}
+	return tokens.Create().SetID(key).SetMode(r.Mode).SetCreatedAt(after).SetExpiresAt(after.Add(namesKeptFor)).Exec(ctx)
+}
+
+// nameRevoked gives that time; zero when the name was never revoked.
+func (s *Service) nameRevoked(ctx context.Context, r realm, externalID string) (time.Time, error) {
+	row, err := s.db.Client(ctx).RevokedToken.Get(ctx, nameKey(r, externalID))
+	if ent.IsNotFound(err) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read revoked names: %w", err)
+	}
+	return row.CreatedAt, nil
+}
+
 func (s *Service) deleteRevokedTokens(ctx context.Context, before time.Time, limit int) (int, error) {
 	tokens := s.db.Client(ctx).RevokedToken
 	ids, err := tokens.Query().Where(revokedtoken.ExpiresAtLT(before)).Limit(limit).IDs(ctx)
