@@ -73,7 +73,7 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 		cfg.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
 	}
 	if cfg.ConnConfig.RuntimeParams["lock_timeout"] == "" {
-		cfg.ConnConfig.RuntimeParams["lock_timeout"] = "10s"
+		cfg.ConnConfig.RuntimeParams["lock_timeout"] = "3s"
 	}
 	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "30s"
 	if cfg.ConnConfig.ConnectTimeout == 0 {

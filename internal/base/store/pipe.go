@@ -63,6 +63,15 @@ func (db *DB) Begin(ctx context.Context) (*Pipe, error) {
 	return &Pipe{db: db, tx: tx}, nil
 }
 
+// WaitForLocks bounds how long this transaction waits for a row that another one
+// has locked; the error of a longer wait IsLocked. On SQLite none waits: there is
+// one writer.
+func (p *Pipe) WaitForLocks(most time.Duration) {
+	if p.conn != nil {
+		p.batch.Queue(fmt.Sprintf("SET LOCAL lock_timeout = %d", most.Milliseconds()))
+	}
+}
+
 // Flush sends what is queued and reads every answer. Once it has failed, nothing
 // can be sent or committed any more.
 func (p *Pipe) Flush(ctx context.Context) error {

@@ -26,6 +26,14 @@ const (
 // than that is told that the outcome is not known.
 const outage = 15 * time.Second
 
+// Souk keeps rows locked for milliseconds. If something else keeps one for longer
+// than a connection waits, commands that need the row are refused after a short
+// wait for some time, so that they do not hold up all the others.
+const (
+	lockedWait = 50 * time.Millisecond
+	lockedFor  = 10 * time.Second
+)
+
 // Reply is the answer to a command, given after its transaction was committed.
 type Reply struct {
 	Result   []byte
@@ -45,6 +53,8 @@ type Executor struct {
 	stop   chan struct{}
 	done   chan struct{}
 	once   sync.Once
+	// hurry is until when commands wait no longer than lockedWait for a row.
+	hurry time.Time
 }
 
 type pending struct {
@@ -134,7 +144,8 @@ func (x *Executor) gather(batch []*pending) []*pending {
 }
 
 // execute commits a batch and answers it. If it fails for a reason that lies in
-// one of its commands, halves are tried, so that a poison command fails alone.
+// one of its commands, halves are tried, so that a poison command fails alone. If
+// somebody keeps a row locked, each command is tried by itself: many may want it.
 func (x *Executor) execute(batch []*pending) {
 	err := x.persist(batch)
 	switch {
@@ -154,6 +165,12 @@ func (x *Executor) execute(batch []*pending) {
 	case len(batch) == 1:
 		x.log.Error("payments: command failed", "err", err, "command", fmt.Sprintf("%T", batch[0].cmd))
 		batch[0].reply <- Reply{Err: fmt.Errorf("%T: %w", batch[0].cmd, err)}
+	case store.IsLocked(err):
+		x.log.Warn("payments: a row is locked by another, trying commands one by one", "err", err, "commands", len(batch))
+		x.hurry = time.Now().Add(lockedFor)
+		for i := range batch {
+			x.execute(batch[i : i+1])
+		}
 	default:
 		x.log.Warn("payments: batch failed, trying halves", "err", err, "commands", len(batch))
 		x.execute(batch[:len(batch)/2])
@@ -177,7 +194,7 @@ func (x *Executor) persist(batch []*pending) error {
 			}
 			time.Sleep(min(time.Duration(try)*20*time.Millisecond, 500*time.Millisecond))
 		case store.IsLocked(err):
-			return err // whoever holds the row may do so for long: the others go on without
+			return err
 		case store.IsRace(err) && try < 10:
 			// Another process was faster with a key, or won a deadlock: what it did
 			// is seen by the next run.
@@ -205,6 +222,9 @@ func (x *Executor) commit(batch []*pending) (err error) {
 		}
 	}()
 
+	if time.Now().Before(x.hurry) {
+		p.WaitForLocks(lockedWait)
+	}
 	x.batch.reset()
 	for _, b := range x.books {
 		b.Reset()

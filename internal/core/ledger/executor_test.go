@@ -15,6 +15,7 @@ import (
 	"github.com/soukhq/souk/internal/base/money"
 	"github.com/soukhq/souk/internal/base/outbox"
 	"github.com/soukhq/souk/internal/base/store"
+	"github.com/soukhq/souk/internal/testkit"
 )
 
 func TestExecutor_Flow(t *testing.T) {
@@ -283,6 +284,39 @@ func TestExecutor_Poison_FailsAlone(t *testing.T) {
 			})
 		}
 	})
+}
+
+// Somebody who keeps a row, such as an operator with a transaction open, holds up
+// only those who need it, and them not for long. SQLite has one writer, and so
+// nobody else to keep a row.
+func TestExecutor_LockedRow_HoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t, testkit.OpenStore(t, testkit.PostgresStore(t)))
+	rich, locked, shop := b.euros(t, 1000), b.euros(t, 1000), b.euros(t, 0)
+	err := b.db.InTx(t.Context(), func(ctx context.Context) error {
+		if _, err := b.db.SQL(ctx).ExecContext(ctx, `SELECT id FROM accounts WHERE id = $1 FOR UPDATE`, locked); err != nil {
+			return err
+		}
+		var (
+			all   []*act
+			codes []string
+		)
+		for range 30 {
+			all, codes = append(all, pay(rich, shop, 1), pay(locked, shop, 1)), append(codes, "done", "UNAVAILABLE")
+		}
+		began := time.Now()
+		wantCodes(t, together(t, b.x, all...), codes...)
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustDo(t, b.x, pay(locked, shop, 1))
+	b.wantBalance(t, shop, 31, 0)
+	b.wantWhole(t)
 }
 
 func TestExecutor_FundsForFiveOfSix(t *testing.T) {
