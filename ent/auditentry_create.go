@@ -35,6 +35,20 @@ func (_c *AuditEntryCreate) SetActor(v string) *AuditEntryCreate {
 	return _c
 }
 
+// SetIssuer sets the "issuer" field.
+func (_c *AuditEntryCreate) SetIssuer(v string) *AuditEntryCreate {
+	_c.mutation.SetIssuer(v)
+	return _c
+}
+
+// SetNillableIssuer sets the "issuer" field if the given value is not nil.
+func (_c *AuditEntryCreate) SetNillableIssuer(v *string) *AuditEntryCreate {
+	if v != nil {
+		_c.SetIssuer(*v)
+	}
+	return _c
+}
+
 // SetAction sets the "action" field.
 func (_c *AuditEntryCreate) SetAction(v string) *AuditEntryCreate {
 	_c.mutation.SetAction(v)
@@ -108,6 +122,10 @@ func (_c *AuditEntryCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *AuditEntryCreate) defaults() {
+	if _, ok := _c.mutation.Issuer(); !ok {
+		v := auditentry.DefaultIssuer
+		_c.mutation.SetIssuer(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := auditentry.DefaultID()
 		_c.mutation.SetID(v)
@@ -125,6 +143,14 @@ func (_c *AuditEntryCreate) check() error {
 	if v, ok := _c.mutation.Actor(); ok {
 		if err := auditentry.ActorValidator(v); err != nil {
 			return &ValidationError{Name: "actor", err: fmt.Errorf(`ent: validator failed for field "AuditEntry.actor": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Issuer(); !ok {
+		return &ValidationError{Name: "issuer", err: errors.New(`ent: missing required field "AuditEntry.issuer"`)}
+	}
+	if v, ok := _c.mutation.Issuer(); ok {
+		if err := auditentry.IssuerValidator(v); err != nil {
+			return &ValidationError{Name: "issuer", err: fmt.Errorf(`ent: validator failed for field "AuditEntry.issuer": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.Action(); !ok {
@@ -183,6 +209,10 @@ func (_c *AuditEntryCreate) createSpec() (*AuditEntry, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Actor(); ok {
 		_spec.SetField(auditentry.FieldActor, field.TypeString, value)
 		_node.Actor = value
+	}
+	if value, ok := _c.mutation.Issuer(); ok {
+		_spec.SetField(auditentry.FieldIssuer, field.TypeString, value)
+		_node.Issuer = value
 	}
 	if value, ok := _c.mutation.Action(); ok {
 		_spec.SetField(auditentry.FieldAction, field.TypeString, value)

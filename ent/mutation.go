@@ -1045,6 +1045,7 @@ type AuditEntryMutation struct {
 	mode          *mode.Mode
 	addmode       *mode.Mode
 	actor         *string
+	issuer        *string
 	action        *string
 	subject_id    *uuid.UUID
 	detail        *json.RawMessage
@@ -1250,6 +1251,42 @@ func (m *AuditEntryMutation) OldActor(ctx context.Context) (v string, err error)
 // ResetActor resets all changes to the "actor" field.
 func (m *AuditEntryMutation) ResetActor() {
 	m.actor = nil
+}
+
+// SetIssuer sets the "issuer" field.
+func (m *AuditEntryMutation) SetIssuer(s string) {
+	m.issuer = &s
+}
+
+// Issuer returns the value of the "issuer" field in the mutation.
+func (m *AuditEntryMutation) Issuer() (r string, exists bool) {
+	v := m.issuer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIssuer returns the old "issuer" field's value of the AuditEntry entity.
+// If the AuditEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditEntryMutation) OldIssuer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIssuer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIssuer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIssuer: %w", err)
+	}
+	return oldValue.Issuer, nil
+}
+
+// ResetIssuer resets all changes to the "issuer" field.
+func (m *AuditEntryMutation) ResetIssuer() {
+	m.issuer = nil
 }
 
 // SetAction sets the "action" field.
@@ -1459,12 +1496,15 @@ func (m *AuditEntryMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AuditEntryMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 7)
 	if m.mode != nil {
 		fields = append(fields, auditentry.FieldMode)
 	}
 	if m.actor != nil {
 		fields = append(fields, auditentry.FieldActor)
+	}
+	if m.issuer != nil {
+		fields = append(fields, auditentry.FieldIssuer)
 	}
 	if m.action != nil {
 		fields = append(fields, auditentry.FieldAction)
@@ -1490,6 +1530,8 @@ func (m *AuditEntryMutation) Field(name string) (ent.Value, bool) {
 		return m.Mode()
 	case auditentry.FieldActor:
 		return m.Actor()
+	case auditentry.FieldIssuer:
+		return m.Issuer()
 	case auditentry.FieldAction:
 		return m.Action()
 	case auditentry.FieldSubjectID:
@@ -1511,6 +1553,8 @@ func (m *AuditEntryMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldMode(ctx)
 	case auditentry.FieldActor:
 		return m.OldActor(ctx)
+	case auditentry.FieldIssuer:
+		return m.OldIssuer(ctx)
 	case auditentry.FieldAction:
 		return m.OldAction(ctx)
 	case auditentry.FieldSubjectID:
@@ -1541,6 +1585,13 @@ func (m *AuditEntryMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetActor(v)
+		return nil
+	case auditentry.FieldIssuer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIssuer(v)
 		return nil
 	case auditentry.FieldAction:
 		v, ok := value.(string)
@@ -1648,6 +1699,9 @@ func (m *AuditEntryMutation) ResetField(name string) error {
 		return nil
 	case auditentry.FieldActor:
 		m.ResetActor()
+		return nil
+	case auditentry.FieldIssuer:
+		m.ResetIssuer()
 		return nil
 	case auditentry.FieldAction:
 		m.ResetAction()

@@ -66,8 +66,14 @@ func init() {
 	auditentryDescActor := auditentryFields[2].Descriptor()
 	// auditentry.ActorValidator is a validator for the "actor" field. It is called by the builders before save.
 	auditentry.ActorValidator = auditentryDescActor.Validators[0].(func(string) error)
+	// auditentryDescIssuer is the schema descriptor for issuer field.
+	auditentryDescIssuer := auditentryFields[3].Descriptor()
+	// auditentry.DefaultIssuer holds the default value on creation for the issuer field.
+	auditentry.DefaultIssuer = auditentryDescIssuer.Default.(string)
+	// auditentry.IssuerValidator is a validator for the "issuer" field. It is called by the builders before save.
+	auditentry.IssuerValidator = auditentryDescIssuer.Validators[0].(func(string) error)
 	// auditentryDescAction is the schema descriptor for action field.
-	auditentryDescAction := auditentryFields[3].Descriptor()
+	auditentryDescAction := auditentryFields[4].Descriptor()
 	// auditentry.ActionValidator is a validator for the "action" field. It is called by the builders before save.
 	auditentry.ActionValidator = auditentryDescAction.Validators[0].(func(string) error)
 	// auditentryDescID is the schema descriptor for id field.

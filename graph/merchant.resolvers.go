@@ -30,7 +30,7 @@ func (r *merchantResolver) Accounts(ctx context.Context, obj *merchant.Merchant)
 	if !merchant.SeesInside(auth.FromContext(ctx), obj.ID) {
 		return nil, nil
 	}
-	return r.Ledger.OwnedBy(ctx, ledger.OwnerMerchant, obj.ID)
+	return r.payables.Load(ctx, obj.ID)
 }
 
 func (r *merchantResolver) Products(ctx context.Context, obj *merchant.Merchant, first *int, after *string, last *int, before *string) (*connection.Connection[merchant.Product], error) {

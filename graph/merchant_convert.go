@@ -32,6 +32,22 @@ func merchantAccounts(l *ledger.Service) func(context.Context, auth.Viewer, []id
 	}
 }
 
+// payables reads the accounts of merchants whose inside the caller has checked
+// that the viewer sees.
+func payables(l *ledger.Service) func(context.Context, []id.ID) (map[id.ID][]ledger.Account, error) {
+	return func(ctx context.Context, merchants []id.ID) (map[id.ID][]ledger.Account, error) {
+		all, err := l.OwnedBy(ctx, ledger.OwnerMerchant, merchants...)
+		out := make(map[id.ID][]ledger.Account, len(merchants))
+		for _, m := range merchants {
+			out[m] = []ledger.Account{}
+		}
+		for _, a := range all {
+			out[a.OwnerID] = append(out[a.OwnerID], a)
+		}
+		return out, err
+	}
+}
+
 // inside is what concerns the merchant alone; nothing for anybody else.
 func inside(ctx context.Context, m *merchant.Merchant, text string) *string {
 	if text == "" || !merchant.SeesInside(auth.FromContext(ctx), m.ID) {

@@ -46,6 +46,9 @@ type Resolver struct {
 	attempts  *Loader[id.ID, []webhook.Attempt]
 	sources   *Loader[id.ID, wallet.Source]
 	balances  *Loader[ledger.AccountID, ledger.Account]
+	payables  *Loader[id.ID, []ledger.Account] // of merchants
+	fundings  *Loader[id.ID, wallet.Transfer]
+	endpoints *Loader[id.ID, webhook.Endpoint]
 }
 
 // NewResolver makes the resolvers of the services.
@@ -60,6 +63,9 @@ func NewResolver(s Services) *Resolver {
 		attempts:  NewLoader(asViewer(s.Webhooks.Attempts)),
 		sources:   NewLoader(asViewer(s.Wallets.ByIDs)),
 		balances:  NewLoader(s.Wallets.Balances),
+		payables:  NewLoader(payables(s.Ledger)),
+		fundings:  NewLoader(asViewer(s.Wallets.TransfersByIDs)),
+		endpoints: NewLoader(asViewer(s.Webhooks.EndpointsByIDs)),
 		Registry: Nodes{
 			"User":         NodesOf(asViewer(s.Users.Visible)),
 			"Device":       NodesOf(asViewer(s.Users.DevicesByIDs)),

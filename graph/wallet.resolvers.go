@@ -59,7 +59,7 @@ func (r *fundingTransferResolver) TopUp(ctx context.Context, obj *wallet.Transfe
 	if obj.TopUpID == nil {
 		return nil, nil
 	}
-	return one(ctx, r.Wallets.TransfersByIDs, *obj.TopUpID)
+	return find(ctx, r.fundings, *obj.TopUpID)
 }
 
 func (r *fundingTransferResolver) FailureCode(ctx context.Context, obj *wallet.Transfer) (*string, error) {

@@ -81,7 +81,7 @@ func (r *webhookAttemptResolver) DurationMs(ctx context.Context, obj *webhook.At
 }
 
 func (r *webhookDeliveryResolver) Endpoint(ctx context.Context, obj *webhook.Delivery) (*webhook.Endpoint, error) {
-	return one(ctx, r.Webhooks.EndpointsByIDs, obj.EndpointID)
+	return find(ctx, r.endpoints, obj.EndpointID)
 }
 
 func (r *webhookDeliveryResolver) EventID(ctx context.Context, obj *webhook.Delivery) (string, error) {

@@ -16,6 +16,8 @@ const (
 	FieldMode = "mode"
 	// FieldActor holds the string denoting the actor field in the database.
 	FieldActor = "actor"
+	// FieldIssuer holds the string denoting the issuer field in the database.
+	FieldIssuer = "issuer"
 	// FieldAction holds the string denoting the action field in the database.
 	FieldAction = "action"
 	// FieldSubjectID holds the string denoting the subject_id field in the database.
@@ -33,6 +35,7 @@ var Columns = []string{
 	FieldID,
 	FieldMode,
 	FieldActor,
+	FieldIssuer,
 	FieldAction,
 	FieldSubjectID,
 	FieldDetail,
@@ -52,6 +55,10 @@ func ValidColumn(column string) bool {
 var (
 	// ActorValidator is a validator for the "actor" field. It is called by the builders before save.
 	ActorValidator func(string) error
+	// DefaultIssuer holds the default value on creation for the "issuer" field.
+	DefaultIssuer string
+	// IssuerValidator is a validator for the "issuer" field. It is called by the builders before save.
+	IssuerValidator func(string) error
 	// ActionValidator is a validator for the "action" field. It is called by the builders before save.
 	ActionValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
@@ -74,6 +81,11 @@ func ByMode(opts ...sql.OrderTermOption) OrderOption {
 // ByActor orders the results by the actor field.
 func ByActor(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldActor, opts...).ToFunc()
+}
+
+// ByIssuer orders the results by the issuer field.
+func ByIssuer(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldIssuer, opts...).ToFunc()
 }
 
 // ByAction orders the results by the action field.

@@ -41,6 +41,7 @@ var (
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "mode", Type: field.TypeInt32},
 		{Name: "actor", Type: field.TypeString, Size: 300},
+		{Name: "issuer", Type: field.TypeString, Size: 255, Default: ""},
 		{Name: "action", Type: field.TypeString, Size: 60},
 		{Name: "subject_id", Type: field.TypeUUID},
 		{Name: "detail", Type: field.TypeJSON, Nullable: true},
@@ -55,12 +56,12 @@ var (
 			{
 				Name:    "auditentry_subject_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{AuditEntriesColumns[4], AuditEntriesColumns[0]},
+				Columns: []*schema.Column{AuditEntriesColumns[5], AuditEntriesColumns[0]},
 			},
 			{
 				Name:    "auditentry_created_at",
 				Unique:  false,
-				Columns: []*schema.Column{AuditEntriesColumns[6]},
+				Columns: []*schema.Column{AuditEntriesColumns[7]},
 			},
 		},
 	}

@@ -18,7 +18,8 @@ type AuditEntry struct{ ent.Schema }
 func (AuditEntry) Fields() []ent.Field {
 	return []ent.Field{
 		idField(), modeField(),
-		field.String("actor").Immutable().MaxLen(300),
+		field.String("actor").Immutable().MaxLen(300).Comment("what it is, and the subject of its token"),
+		field.String("issuer").Immutable().MaxLen(255).Default("").Comment("who signed that token"),
 		field.String("action").Immutable().MaxLen(60),
 		field.UUID("subject_id", id.Nil).Immutable(),
 		field.JSON("detail", json.RawMessage{}).Optional().Immutable(),

@@ -110,6 +110,9 @@ func TestRefund(t *testing.T) {
 		var all struct{ Order driver.Order }
 		b.do(t, b.operator, driver.PurchaseRefund, rest, &all)
 		wantState(t, all.Order, "REFUNDED")
+		if n := b.number(t, `SELECT count(*) FROM audit_entries WHERE action = 'order.refund' AND mode = $1`, b.sandbox); n != 1 {
+			t.Errorf("the audit log has %d refunds, want the operator's", n)
+		}
 		_, err = b.api.GiveBack(ctx, shop.token(t), newKey(), o.ID, driver.Euro(1))
 		wantRefusal(t, err, "ORDER_STATE")
 		b.wantWallet(t, alice, 2000, 0)

@@ -11,18 +11,13 @@ import (
 
 	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/id"
-	"github.com/soukhq/souk/internal/base/mode"
 )
 
 // Entry is one act.
 type Entry struct {
-	Mode      mode.Mode
-	Actor     string // see Actor
-	Action    string // such as "user.block"
-	SubjectID id.ID  // to whom or what
-	Detail    any    // what else must be known, to be kept as JSON; nil for nothing
+	By        auth.Viewer // who acted, and in which mode
+	Action    string      // such as "user.block"
+	SubjectID id.ID       // to whom or what; none for the whole mode
+	Detail    any         // what else must be known, to be kept as JSON; nil for nothing
 	At        time.Time
 }
-
-// Actor names a viewer in an entry: what it is, and the subject of its token.
-func Actor(v auth.Viewer) string { return v.Kind.String() + ":" + v.Subject }

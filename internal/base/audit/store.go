@@ -11,7 +11,7 @@ import (
 // Record writes an entry in the transaction of ctx.
 func Record(ctx context.Context, db *store.DB, e Entry) error {
 	create := db.Client(ctx).AuditEntry.Create().
-		SetMode(e.Mode).SetActor(e.Actor).SetAction(e.Action).SetSubjectID(e.SubjectID).SetCreatedAt(e.At)
+		SetMode(e.By.Mode).SetActor(e.By.Kind.String() + ":" + e.By.Subject).SetIssuer(e.By.Issuer).SetAction(e.Action).SetSubjectID(e.SubjectID).SetCreatedAt(e.At)
 	if e.Detail != nil {
 		detail, err := json.Marshal(e.Detail)
 		if err != nil {

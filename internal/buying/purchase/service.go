@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/soukhq/souk/internal/base/audit"
 	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/clock"
 	"github.com/soukhq/souk/internal/base/errs"
@@ -329,6 +330,15 @@ func (s *Service) Refund(ctx context.Context, v auth.Viewer, in RefundInput) (Do
 	}
 	if err != nil {
 		return s.refuse(ctx, v, key, err)
+	}
+	if v.Kind == auth.Operator {
+		// It is somebody else's money: who asked is written down first.
+		err := s.DB.InTx(ctx, func(ctx context.Context) error {
+			return audit.Record(ctx, s.DB, audit.Entry{By: v, Action: "order.refund", SubjectID: o.ID, Detail: in, At: s.Clock.Now(o.Mode)})
+		})
+		if err != nil {
+			return Done{}, fmt.Errorf("refund: %w", err)
+		}
 	}
 	cmd := &refund{book: s.Book, key: key, order: o, reason: in.Reason}
 	if in.Amount != nil {

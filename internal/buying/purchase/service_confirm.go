@@ -128,14 +128,15 @@ func (s *Service) ClaimForwards(ctx context.Context, limit int) ([]id.ID, error)
 		if len(out) >= limit {
 			break
 		}
-		err := s.DB.InTx(ctx, func(ctx context.Context) error {
-			ids, err := s.claimForwards(ctx, d, limit-len(out))
-			out = append(out, ids...)
+		var claimed []id.ID
+		err := s.DB.InTx(ctx, func(ctx context.Context) (err error) {
+			claimed, err = s.claimForwards(ctx, d, limit-len(out))
 			return err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("claim forwards: %w", err)
 		}
+		out = append(out, claimed...)
 	}
 	return out, nil
 }

@@ -37,9 +37,9 @@ type Neighbours struct {
 
 // Users knows who may be a member.
 type Users interface {
-	// LockActive gives those of the ids that are active users of a mode and
-	// issuer. They stay so until the transaction of ctx ends.
-	LockActive(ctx context.Context, m mode.Mode, issuer string, ids []id.ID) ([]id.ID, error)
+	// LockUsers tells of those of the ids that are users of a mode and issuer
+	// whether they are active. That stays so until the transaction of ctx ends.
+	LockUsers(ctx context.Context, m mode.Mode, issuer string, ids []id.ID) (map[id.ID]bool, error)
 }
 
 // CardChecker reads a merchant's signed product card.

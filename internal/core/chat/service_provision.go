@@ -24,12 +24,14 @@ func (s *Service) Provision(ctx context.Context, v auth.Viewer, n NewConversatio
 		return Conversation{}, false, err
 	}
 	err = s.settle(ctx, func(ctx context.Context) error {
-		active, err := s.with.Users.LockActive(ctx, v.Mode, v.Issuer, n.MemberIDs)
+		active, err := s.with.Users.LockUsers(ctx, v.Mode, v.Issuer, n.MemberIDs)
 		if err != nil {
 			return err
 		}
-		if len(active) != len(n.MemberIDs) {
-			return ErrMemberNotFound.In("memberIds")
+		for _, member := range n.MemberIDs {
+			if !active[member] {
+				return ErrMemberNotFound.In("memberIds")
+			}
 		}
 		if c, created, err = s.upsert(ctx, v, n); err != nil {
 			return err
@@ -142,6 +144,6 @@ func (s *Service) Leave(ctx context.Context, userID id.ID) error {
 
 func (s *Service) record(ctx context.Context, v auth.Viewer, action string, subject id.ID, detail any) error {
 	return audit.Record(ctx, s.db, audit.Entry{
-		Mode: v.Mode, Actor: audit.Actor(v), Action: action, SubjectID: subject, Detail: detail, At: s.clock.Now(v.Mode),
+		By: v, Action: action, SubjectID: subject, Detail: detail, At: s.clock.Now(v.Mode),
 	})
 }

@@ -63,11 +63,15 @@ func onBoth(t *testing.T, test func(t *testing.T, b *testBundle)) {
 // users are all active users of sandbox 1, but for some.
 type users struct{ inactive []id.ID }
 
-func (u *users) LockActive(_ context.Context, m mode.Mode, from string, ids []id.ID) ([]id.ID, error) {
+func (u *users) LockUsers(_ context.Context, m mode.Mode, from string, ids []id.ID) (map[id.ID]bool, error) {
 	if m != 1 || from != issuer {
 		return nil, nil
 	}
-	return slices.DeleteFunc(slices.Clone(ids), func(one id.ID) bool { return slices.Contains(u.inactive, one) }), nil
+	active := map[id.ID]bool{}
+	for _, one := range ids {
+		active[one] = !slices.Contains(u.inactive, one)
+	}
+	return active, nil
 }
 
 // cards is a merchant's only card, good unless it says otherwise.

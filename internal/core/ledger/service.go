@@ -70,9 +70,10 @@ func (s *Service) Accounts(ctx context.Context, ids []AccountID) (map[AccountID]
 	return s.byIDs(ctx, ids)
 }
 
-// OwnedBy reads all accounts of an owner.
-func (s *Service) OwnedBy(ctx context.Context, owner OwnerKind, ownerID id.ID) ([]Account, error) {
-	return s.ownedBy(ctx, owner, ownerID)
+// OwnedBy reads all accounts of some owners, in the order in which they were
+// opened.
+func (s *Service) OwnedBy(ctx context.Context, owner OwnerKind, ownerIDs ...id.ID) ([]Account, error) {
+	return fromRows(s.owned(ctx, owner, ownerIDs...).All(ctx))
 }
 
 // Close ends all accounts of an owner who goes, in the transaction of ctx: it

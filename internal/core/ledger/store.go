@@ -45,18 +45,14 @@ func (s *Service) byIDs(ctx context.Context, ids []AccountID) (map[AccountID]Acc
 	return out, nil
 }
 
-func (s *Service) ownedBy(ctx context.Context, owner OwnerKind, ownerID id.ID) ([]Account, error) {
-	return fromRows(s.owned(ctx, owner, ownerID).All(ctx))
-}
-
 // lockOwned locks in the order of the executor.
 func (s *Service) lockOwned(ctx context.Context, owner OwnerKind, ownerID id.ID) ([]Account, error) {
 	return fromRows(store.Lock(s.db, s.owned(ctx, owner, ownerID)).All(ctx))
 }
 
-func (s *Service) owned(ctx context.Context, owner OwnerKind, ownerID id.ID) *ent.AccountQuery {
+func (s *Service) owned(ctx context.Context, owner OwnerKind, ownerIDs ...id.ID) *ent.AccountQuery {
 	return s.db.Client(ctx).Account.Query().
-		Where(account.OwnerKindEQ(account.OwnerKind(owner)), account.OwnerID(ownerID)).Order(ent.Asc(account.FieldID))
+		Where(account.OwnerKindEQ(account.OwnerKind(owner)), account.OwnerIDIn(ownerIDs...)).Order(ent.Asc(account.FieldID))
 }
 
 func (s *Service) close(ctx context.Context, owner OwnerKind, ownerID id.ID) error {

@@ -394,6 +394,6 @@ func (s *Service) Payable(ctx context.Context, m Merchant, c money.Currency) (le
 // record keeps the books of those who act on others.
 func (s *Service) record(ctx context.Context, v auth.Viewer, action string, subjectID id.ID, detail any) error {
 	return audit.Record(ctx, s.db, audit.Entry{
-		Mode: v.Mode, Actor: audit.Actor(v), Action: action, SubjectID: subjectID, Detail: detail, At: s.clock.Now(v.Mode),
+		By: v, Action: action, SubjectID: subjectID, Detail: detail, At: s.clock.Now(v.Mode),
 	})
 }

@@ -122,18 +122,16 @@ func (s *Service) Contacts(ctx context.Context, v auth.Viewer, sl page.Slice) (p
 	return page.Cut(sl, rows), nil
 }
 
-// LockActive gives those of the ids that are active users of a mode and issuer.
-// They stay so until the transaction of ctx ends.
-func (s *Service) LockActive(ctx context.Context, m mode.Mode, issuer string, ids []id.ID) ([]id.ID, error) {
+// LockUsers tells of those of the ids that are users of a mode and issuer whether
+// they are active. That stays so until the transaction of ctx ends.
+func (s *Service) LockUsers(ctx context.Context, m mode.Mode, issuer string, ids []id.ID) (map[id.ID]bool, error) {
 	users, err := s.lock(ctx, realm{m, issuer}, ids...)
 	if err != nil {
 		return nil, fmt.Errorf("lock users: %w", err)
 	}
-	var active []id.ID
+	active := make(map[id.ID]bool, len(users))
 	for _, u := range users {
-		if u.Status == Active {
-			active = append(active, u.ID)
-		}
+		active[u.ID] = u.Status == Active
 	}
 	return active, nil
 }
@@ -166,7 +164,7 @@ func only(v auth.Viewer, kinds ...auth.Kind) error {
 // record writes an act of a server to the audit log.
 func (s *Service) record(ctx context.Context, v auth.Viewer, action string, subject id.ID, detail any) error {
 	return audit.Record(ctx, s.db, audit.Entry{
-		Mode: v.Mode, Actor: audit.Actor(v), Action: action, SubjectID: subject, Detail: detail, At: s.clock.Now(v.Mode),
+		By: v, Action: action, SubjectID: subject, Detail: detail, At: s.clock.Now(v.Mode),
 	})
 }
 

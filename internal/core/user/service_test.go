@@ -1,6 +1,7 @@
 package user_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -250,7 +251,7 @@ func TestService_Remove(t *testing.T) {
 		refused(t, err, user.ErrGone)
 		_, _, err = b.SetContact(ctx, server, user.ContactInput{UserID: bob.ID, ContactID: ada.ID, State: user.ContactMutual})
 		refused(t, err, user.ErrGone, "contactId")
-		if active, err := b.LockActive(ctx, 1, issuer, []id.ID{ada.ID, bob.ID}); err != nil || !slices.Equal(active, []id.ID{bob.ID}) {
+		if active, err := b.LockUsers(ctx, 1, issuer, []id.ID{ada.ID, bob.ID, id.New()}); err != nil || !maps.Equal(active, map[id.ID]bool{ada.ID: false, bob.ID: true}) {
 			t.Errorf("active are %v, %v", active, err)
 		}
 	})

@@ -22,9 +22,10 @@ import (
 
 // Users is what wallets ask of those who know users.
 type Users interface {
-	// LockActive gives those of the ids that are active users of a mode and issuer.
-	// They stay so, and others who ask wait, until the transaction of ctx ends.
-	LockActive(ctx context.Context, m mode.Mode, issuer string, ids []id.ID) ([]id.ID, error)
+	// LockUsers tells of those of the ids that are users of a mode and issuer
+	// whether they are active. That stays so until the transaction of ctx ends,
+	// and others who ask wait for it.
+	LockUsers(ctx context.Context, m mode.Mode, issuer string, ids []id.ID) (map[id.ID]bool, error)
 }
 
 // Config says how long things may take. Its zero value will do.

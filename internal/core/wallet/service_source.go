@@ -97,11 +97,11 @@ func (s *Service) Reseal(ctx context.Context) (int, error) {
 // addSource counts under the lock of the user: two at once would each find room
 // for the last.
 func (s *Service) addSource(ctx context.Context, v auth.Viewer, src *Source, token []byte) error {
-	active, err := s.Users.LockActive(ctx, v.Mode, v.Issuer, []id.ID{v.UserID})
+	active, err := s.Users.LockUsers(ctx, v.Mode, v.Issuer, []id.ID{v.UserID})
 	if err != nil {
 		return err
 	}
-	if len(active) == 0 { // since the token was checked
+	if !active[v.UserID] { // since the token was checked
 		return errs.ErrUnauthenticated
 	}
 	n, err := s.countSources(ctx, *src)
@@ -175,7 +175,7 @@ func (s *Service) SetCreditLine(ctx context.Context, v auth.Viewer, userID id.ID
 			return err
 		}
 		return audit.Record(ctx, s.DB, audit.Entry{
-			Mode: v.Mode, Actor: audit.Actor(v), Action: "credit_line.set", SubjectID: userID, At: s.Clock.Now(v.Mode),
+			By: v, Action: "credit_line.set", SubjectID: userID, At: s.Clock.Now(v.Mode),
 			Detail: map[string]any{"source": src.ID, "limitMinor": limit.Minor, "currency": limit.Currency.String()},
 		})
 	})
@@ -186,20 +186,24 @@ func (s *Service) SetCreditLine(ctx context.Context, v auth.Viewer, userID id.ID
 }
 
 func (s *Service) setCreditLine(ctx context.Context, v auth.Viewer, userID id.ID, limit money.Amount) (Source, error) {
-	active, err := s.Users.LockActive(ctx, v.Mode, v.Issuer, []id.ID{userID})
+	users, err := s.Users.LockUsers(ctx, v.Mode, v.Issuer, []id.ID{userID})
 	if err != nil {
 		return Source{}, err
 	}
+	active, known := users[userID]
+	if !known {
+		return Source{}, ErrUser
+	}
 	src, err := s.sourceOf(ctx, userID, CreditLine, limit.Currency)
 	switch {
-	case err == nil && src.Mode == v.Mode: // a user who is blocked keeps what can be limited
+	case err == nil: // a user who is blocked keeps what can be limited
 		if err = s.Ledger.SetFloor(ctx, src.Account, -limit.Minor); errs.KindOf(err) == errs.Failed {
 			err = ErrUsed
 		}
 		return src, err
-	case err != nil && errs.KindOf(err) != errs.NotFound:
+	case errs.KindOf(err) != errs.NotFound:
 		return Source{}, err
-	case len(active) == 0:
+	case !active:
 		return Source{}, ErrUser
 	}
 	src = Source{ID: id.New(), Mode: v.Mode, UserID: userID, Kind: CreditLine, Label: "Credit line", Currency: limit.Currency, CreatedAt: s.Clock.Now(v.Mode)}

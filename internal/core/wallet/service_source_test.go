@@ -320,6 +320,11 @@ func TestService_SetCreditLine(t *testing.T) {
 		if got, err := b.Source(t.Context(), b.alice.UserID, line.ID); err != nil || got != line {
 			t.Errorf("found %+v, %v", got, err)
 		}
+		elsewhere := operator(1)
+		elsewhere.Issuer = "https://other.test"
+		if _, err := b.SetCreditLine(t.Context(), elsewhere, b.alice.UserID, eur(5000)); !errors.Is(err, ErrUser) {
+			t.Errorf("an operator of another issuer changes it: %v", err)
+		}
 		b.spend(t, line.Account, 400)
 		b.wantBalance(t, line.Account, -400, 0)
 		if _, err := set(399); !errors.Is(err, ErrUsed) || errs.As(err).Field[0] != "limit" {
@@ -342,7 +347,7 @@ func TestService_SetCreditLine(t *testing.T) {
 			t.Errorf("an end: %+v, %v", again, err)
 		}
 		rows, err := b.DB.Client(t.Context()).AuditEntry.Query().Where(auditentry.Action("credit_line.set")).Order(auditentry.ByID()).All(t.Context())
-		if err != nil || len(rows) != 6 || rows[0].Actor != "operator:root" || rows[0].SubjectID != b.alice.UserID || !strings.Contains(string(rows[0].Detail), "500") {
+		if err != nil || len(rows) != 6 || rows[0].Actor != "operator:root" || rows[0].Issuer != issuer || rows[0].SubjectID != b.alice.UserID || !strings.Contains(string(rows[0].Detail), "500") {
 			t.Errorf("the audit log has %+v, %v", rows, err)
 		}
 		b.wantWhole(t)

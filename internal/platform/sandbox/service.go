@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/soukhq/souk/internal/base/audit"
 	"github.com/soukhq/souk/internal/base/auth"
 	"github.com/soukhq/souk/internal/base/clock"
 	"github.com/soukhq/souk/internal/base/mode"
@@ -53,8 +54,11 @@ func (s *Service) Advance(ctx context.Context, v auth.Viewer, by time.Duration) 
 		if err := s.insert(ctx, v.Mode, v.Mode.String()); err != nil {
 			return err
 		}
-		ahead, err = s.advance(ctx, v.Mode, by)
-		return err
+		before := s.clock.Now(v.Mode)
+		if ahead, err = s.advance(ctx, v.Mode, by); err != nil {
+			return err
+		}
+		return audit.Record(ctx, s.db, audit.Entry{By: v, Action: "clock.advance", Detail: map[string]string{"by": by.String()}, At: before})
 	})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("advance clock of %s: %w", v.Mode, err)
