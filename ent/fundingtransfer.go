@@ -46,6 +46,8 @@ type FundingTransfer struct {
 	HoldID *uuid.UUID `json:"hold_id,omitempty"`
 	// of a return: the top-up that it gives back
 	TopUpID *uuid.UUID `json:"top_up_id,omitempty"`
+	// the ledger's transfer, once it has succeeded
+	TransferID *uuid.UUID `json:"transfer_id,omitempty"`
 	// of a top-up: how much was given back or is about to be
 	ReturnedMinor int64 `json:"returned_minor,omitempty"`
 	// when to ask the rail (again); none: ended
@@ -64,7 +66,7 @@ func (*FundingTransfer) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case fundingtransfer.FieldHoldID, fundingtransfer.FieldTopUpID:
+		case fundingtransfer.FieldHoldID, fundingtransfer.FieldTopUpID, fundingtransfer.FieldTransferID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case fundingtransfer.FieldCurrency:
 			values[i] = new(money.Currency)
@@ -177,6 +179,13 @@ func (_m *FundingTransfer) assignValues(columns []string, values []any) error {
 				_m.TopUpID = new(uuid.UUID)
 				*_m.TopUpID = *value.S.(*uuid.UUID)
 			}
+		case fundingtransfer.FieldTransferID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field transfer_id", values[i])
+			} else if value.Valid {
+				_m.TransferID = new(uuid.UUID)
+				*_m.TransferID = *value.S.(*uuid.UUID)
+			}
 		case fundingtransfer.FieldReturnedMinor:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
 				return fmt.Errorf("unexpected type %T for field returned_minor", values[i])
@@ -284,6 +293,11 @@ func (_m *FundingTransfer) String() string {
 	builder.WriteString(", ")
 	if v := _m.TopUpID; v != nil {
 		builder.WriteString("top_up_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.TransferID; v != nil {
+		builder.WriteString("transfer_id=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")

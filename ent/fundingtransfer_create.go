@@ -141,6 +141,20 @@ func (_c *FundingTransferCreate) SetNillableTopUpID(v *uuid.UUID) *FundingTransf
 	return _c
 }
 
+// SetTransferID sets the "transfer_id" field.
+func (_c *FundingTransferCreate) SetTransferID(v uuid.UUID) *FundingTransferCreate {
+	_c.mutation.SetTransferID(v)
+	return _c
+}
+
+// SetNillableTransferID sets the "transfer_id" field if the given value is not nil.
+func (_c *FundingTransferCreate) SetNillableTransferID(v *uuid.UUID) *FundingTransferCreate {
+	if v != nil {
+		_c.SetTransferID(*v)
+	}
+	return _c
+}
+
 // SetReturnedMinor sets the "returned_minor" field.
 func (_c *FundingTransferCreate) SetReturnedMinor(v int64) *FundingTransferCreate {
 	_c.mutation.SetReturnedMinor(v)
@@ -414,6 +428,10 @@ func (_c *FundingTransferCreate) createSpec() (*FundingTransfer, *sqlgraph.Creat
 	if value, ok := _c.mutation.TopUpID(); ok {
 		_spec.SetField(fundingtransfer.FieldTopUpID, field.TypeUUID, value)
 		_node.TopUpID = &value
+	}
+	if value, ok := _c.mutation.TransferID(); ok {
+		_spec.SetField(fundingtransfer.FieldTransferID, field.TypeUUID, value)
+		_node.TransferID = &value
 	}
 	if value, ok := _c.mutation.ReturnedMinor(); ok {
 		_spec.SetField(fundingtransfer.FieldReturnedMinor, field.TypeInt64, value)

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/google/uuid"
 	"github.com/soukhq/souk/ent/fundingtransfer"
 	"github.com/soukhq/souk/ent/predicate"
 )
@@ -79,6 +80,26 @@ func (_u *FundingTransferUpdate) SetNillableFailureCode(v *string) *FundingTrans
 // ClearFailureCode clears the value of the "failure_code" field.
 func (_u *FundingTransferUpdate) ClearFailureCode() *FundingTransferUpdate {
 	_u.mutation.ClearFailureCode()
+	return _u
+}
+
+// SetTransferID sets the "transfer_id" field.
+func (_u *FundingTransferUpdate) SetTransferID(v uuid.UUID) *FundingTransferUpdate {
+	_u.mutation.SetTransferID(v)
+	return _u
+}
+
+// SetNillableTransferID sets the "transfer_id" field if the given value is not nil.
+func (_u *FundingTransferUpdate) SetNillableTransferID(v *uuid.UUID) *FundingTransferUpdate {
+	if v != nil {
+		_u.SetTransferID(*v)
+	}
+	return _u
+}
+
+// ClearTransferID clears the value of the "transfer_id" field.
+func (_u *FundingTransferUpdate) ClearTransferID() *FundingTransferUpdate {
+	_u.mutation.ClearTransferID()
 	return _u
 }
 
@@ -243,6 +264,12 @@ func (_u *FundingTransferUpdate) sqlSave(ctx context.Context) (_node int, err er
 	if _u.mutation.TopUpIDCleared() {
 		_spec.ClearField(fundingtransfer.FieldTopUpID, field.TypeUUID)
 	}
+	if value, ok := _u.mutation.TransferID(); ok {
+		_spec.SetField(fundingtransfer.FieldTransferID, field.TypeUUID, value)
+	}
+	if _u.mutation.TransferIDCleared() {
+		_spec.ClearField(fundingtransfer.FieldTransferID, field.TypeUUID)
+	}
 	if value, ok := _u.mutation.ReturnedMinor(); ok {
 		_spec.SetField(fundingtransfer.FieldReturnedMinor, field.TypeInt64, value)
 	}
@@ -335,6 +362,26 @@ func (_u *FundingTransferUpdateOne) SetNillableFailureCode(v *string) *FundingTr
 // ClearFailureCode clears the value of the "failure_code" field.
 func (_u *FundingTransferUpdateOne) ClearFailureCode() *FundingTransferUpdateOne {
 	_u.mutation.ClearFailureCode()
+	return _u
+}
+
+// SetTransferID sets the "transfer_id" field.
+func (_u *FundingTransferUpdateOne) SetTransferID(v uuid.UUID) *FundingTransferUpdateOne {
+	_u.mutation.SetTransferID(v)
+	return _u
+}
+
+// SetNillableTransferID sets the "transfer_id" field if the given value is not nil.
+func (_u *FundingTransferUpdateOne) SetNillableTransferID(v *uuid.UUID) *FundingTransferUpdateOne {
+	if v != nil {
+		_u.SetTransferID(*v)
+	}
+	return _u
+}
+
+// ClearTransferID clears the value of the "transfer_id" field.
+func (_u *FundingTransferUpdateOne) ClearTransferID() *FundingTransferUpdateOne {
+	_u.mutation.ClearTransferID()
 	return _u
 }
 
@@ -528,6 +575,12 @@ func (_u *FundingTransferUpdateOne) sqlSave(ctx context.Context) (_node *Funding
 	}
 	if _u.mutation.TopUpIDCleared() {
 		_spec.ClearField(fundingtransfer.FieldTopUpID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.TransferID(); ok {
+		_spec.SetField(fundingtransfer.FieldTransferID, field.TypeUUID, value)
+	}
+	if _u.mutation.TransferIDCleared() {
+		_spec.ClearField(fundingtransfer.FieldTransferID, field.TypeUUID)
 	}
 	if value, ok := _u.mutation.ReturnedMinor(); ok {
 		_spec.SetField(fundingtransfer.FieldReturnedMinor, field.TypeInt64, value)

@@ -6493,6 +6493,7 @@ type FundingTransferMutation struct {
 	failure_code      *string
 	hold_id           *uuid.UUID
 	top_up_id         *uuid.UUID
+	transfer_id       *uuid.UUID
 	returned_minor    *int64
 	addreturned_minor *int64
 	check_at          *time.Time
@@ -7190,6 +7191,55 @@ func (m *FundingTransferMutation) ResetTopUpID() {
 	delete(m.clearedFields, fundingtransfer.FieldTopUpID)
 }
 
+// SetTransferID sets the "transfer_id" field.
+func (m *FundingTransferMutation) SetTransferID(u uuid.UUID) {
+	m.transfer_id = &u
+}
+
+// TransferID returns the value of the "transfer_id" field in the mutation.
+func (m *FundingTransferMutation) TransferID() (r uuid.UUID, exists bool) {
+	v := m.transfer_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTransferID returns the old "transfer_id" field's value of the FundingTransfer entity.
+// If the FundingTransfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FundingTransferMutation) OldTransferID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTransferID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTransferID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTransferID: %w", err)
+	}
+	return oldValue.TransferID, nil
+}
+
+// ClearTransferID clears the value of the "transfer_id" field.
+func (m *FundingTransferMutation) ClearTransferID() {
+	m.transfer_id = nil
+	m.clearedFields[fundingtransfer.FieldTransferID] = struct{}{}
+}
+
+// TransferIDCleared returns if the "transfer_id" field was cleared in this mutation.
+func (m *FundingTransferMutation) TransferIDCleared() bool {
+	_, ok := m.clearedFields[fundingtransfer.FieldTransferID]
+	return ok
+}
+
+// ResetTransferID resets all changes to the "transfer_id" field.
+func (m *FundingTransferMutation) ResetTransferID() {
+	m.transfer_id = nil
+	delete(m.clearedFields, fundingtransfer.FieldTransferID)
+}
+
 // SetReturnedMinor sets the "returned_minor" field.
 func (m *FundingTransferMutation) SetReturnedMinor(i int64) {
 	m.returned_minor = &i
@@ -7457,7 +7507,7 @@ func (m *FundingTransferMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *FundingTransferMutation) Fields() []string {
-	fields := make([]string, 0, 18)
+	fields := make([]string, 0, 19)
 	if m.mode != nil {
 		fields = append(fields, fundingtransfer.FieldMode)
 	}
@@ -7496,6 +7546,9 @@ func (m *FundingTransferMutation) Fields() []string {
 	}
 	if m.top_up_id != nil {
 		fields = append(fields, fundingtransfer.FieldTopUpID)
+	}
+	if m.transfer_id != nil {
+		fields = append(fields, fundingtransfer.FieldTransferID)
 	}
 	if m.returned_minor != nil {
 		fields = append(fields, fundingtransfer.FieldReturnedMinor)
@@ -7546,6 +7599,8 @@ func (m *FundingTransferMutation) Field(name string) (ent.Value, bool) {
 		return m.HoldID()
 	case fundingtransfer.FieldTopUpID:
 		return m.TopUpID()
+	case fundingtransfer.FieldTransferID:
+		return m.TransferID()
 	case fundingtransfer.FieldReturnedMinor:
 		return m.ReturnedMinor()
 	case fundingtransfer.FieldCheckAt:
@@ -7591,6 +7646,8 @@ func (m *FundingTransferMutation) OldField(ctx context.Context, name string) (en
 		return m.OldHoldID(ctx)
 	case fundingtransfer.FieldTopUpID:
 		return m.OldTopUpID(ctx)
+	case fundingtransfer.FieldTransferID:
+		return m.OldTransferID(ctx)
 	case fundingtransfer.FieldReturnedMinor:
 		return m.OldReturnedMinor(ctx)
 	case fundingtransfer.FieldCheckAt:
@@ -7700,6 +7757,13 @@ func (m *FundingTransferMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetTopUpID(v)
+		return nil
+	case fundingtransfer.FieldTransferID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTransferID(v)
 		return nil
 	case fundingtransfer.FieldReturnedMinor:
 		v, ok := value.(int64)
@@ -7841,6 +7905,9 @@ func (m *FundingTransferMutation) ClearedFields() []string {
 	if m.FieldCleared(fundingtransfer.FieldTopUpID) {
 		fields = append(fields, fundingtransfer.FieldTopUpID)
 	}
+	if m.FieldCleared(fundingtransfer.FieldTransferID) {
+		fields = append(fields, fundingtransfer.FieldTransferID)
+	}
 	if m.FieldCleared(fundingtransfer.FieldCheckAt) {
 		fields = append(fields, fundingtransfer.FieldCheckAt)
 	}
@@ -7869,6 +7936,9 @@ func (m *FundingTransferMutation) ClearField(name string) error {
 		return nil
 	case fundingtransfer.FieldTopUpID:
 		m.ClearTopUpID()
+		return nil
+	case fundingtransfer.FieldTransferID:
+		m.ClearTransferID()
 		return nil
 	case fundingtransfer.FieldCheckAt:
 		m.ClearCheckAt()
@@ -7919,6 +7989,9 @@ func (m *FundingTransferMutation) ResetField(name string) error {
 		return nil
 	case fundingtransfer.FieldTopUpID:
 		m.ResetTopUpID()
+		return nil
+	case fundingtransfer.FieldTransferID:
+		m.ResetTransferID()
 		return nil
 	case fundingtransfer.FieldReturnedMinor:
 		m.ResetReturnedMinor()
@@ -11665,6 +11738,7 @@ type OrderMutation struct {
 	merchant_account_id    *int64
 	addmerchant_account_id *int64
 	hold_id                *uuid.UUID
+	transfer_id            *uuid.UUID
 	reference              *string
 	decline_reason         *string
 	confirm_by             *time.Time
@@ -12565,6 +12639,55 @@ func (m *OrderMutation) ResetHoldID() {
 	delete(m.clearedFields, order.FieldHoldID)
 }
 
+// SetTransferID sets the "transfer_id" field.
+func (m *OrderMutation) SetTransferID(u uuid.UUID) {
+	m.transfer_id = &u
+}
+
+// TransferID returns the value of the "transfer_id" field in the mutation.
+func (m *OrderMutation) TransferID() (r uuid.UUID, exists bool) {
+	v := m.transfer_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTransferID returns the old "transfer_id" field's value of the Order entity.
+// If the Order object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrderMutation) OldTransferID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTransferID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTransferID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTransferID: %w", err)
+	}
+	return oldValue.TransferID, nil
+}
+
+// ClearTransferID clears the value of the "transfer_id" field.
+func (m *OrderMutation) ClearTransferID() {
+	m.transfer_id = nil
+	m.clearedFields[order.FieldTransferID] = struct{}{}
+}
+
+// TransferIDCleared returns if the "transfer_id" field was cleared in this mutation.
+func (m *OrderMutation) TransferIDCleared() bool {
+	_, ok := m.clearedFields[order.FieldTransferID]
+	return ok
+}
+
+// ResetTransferID resets all changes to the "transfer_id" field.
+func (m *OrderMutation) ResetTransferID() {
+	m.transfer_id = nil
+	delete(m.clearedFields, order.FieldTransferID)
+}
+
 // SetReference sets the "reference" field.
 func (m *OrderMutation) SetReference(s string) {
 	m.reference = &s
@@ -13030,7 +13153,7 @@ func (m *OrderMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OrderMutation) Fields() []string {
-	fields := make([]string, 0, 26)
+	fields := make([]string, 0, 27)
 	if m.mode != nil {
 		fields = append(fields, order.FieldMode)
 	}
@@ -13081,6 +13204,9 @@ func (m *OrderMutation) Fields() []string {
 	}
 	if m.hold_id != nil {
 		fields = append(fields, order.FieldHoldID)
+	}
+	if m.transfer_id != nil {
+		fields = append(fields, order.FieldTransferID)
 	}
 	if m.reference != nil {
 		fields = append(fields, order.FieldReference)
@@ -13151,6 +13277,8 @@ func (m *OrderMutation) Field(name string) (ent.Value, bool) {
 		return m.MerchantAccountID()
 	case order.FieldHoldID:
 		return m.HoldID()
+	case order.FieldTransferID:
+		return m.TransferID()
 	case order.FieldReference:
 		return m.Reference()
 	case order.FieldDeclineReason:
@@ -13212,6 +13340,8 @@ func (m *OrderMutation) OldField(ctx context.Context, name string) (ent.Value, e
 		return m.OldMerchantAccountID(ctx)
 	case order.FieldHoldID:
 		return m.OldHoldID(ctx)
+	case order.FieldTransferID:
+		return m.OldTransferID(ctx)
 	case order.FieldReference:
 		return m.OldReference(ctx)
 	case order.FieldDeclineReason:
@@ -13357,6 +13487,13 @@ func (m *OrderMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetHoldID(v)
+		return nil
+	case order.FieldTransferID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTransferID(v)
 		return nil
 	case order.FieldReference:
 		v, ok := value.(string)
@@ -13568,6 +13705,9 @@ func (m *OrderMutation) ClearedFields() []string {
 	if m.FieldCleared(order.FieldHoldID) {
 		fields = append(fields, order.FieldHoldID)
 	}
+	if m.FieldCleared(order.FieldTransferID) {
+		fields = append(fields, order.FieldTransferID)
+	}
 	if m.FieldCleared(order.FieldReference) {
 		fields = append(fields, order.FieldReference)
 	}
@@ -13599,6 +13739,9 @@ func (m *OrderMutation) ClearField(name string) error {
 		return nil
 	case order.FieldHoldID:
 		m.ClearHoldID()
+		return nil
+	case order.FieldTransferID:
+		m.ClearTransferID()
 		return nil
 	case order.FieldReference:
 		m.ClearReference()
@@ -13670,6 +13813,9 @@ func (m *OrderMutation) ResetField(name string) error {
 		return nil
 	case order.FieldHoldID:
 		m.ResetHoldID()
+		return nil
+	case order.FieldTransferID:
+		m.ResetTransferID()
 		return nil
 	case order.FieldReference:
 		m.ResetReference()

@@ -55,6 +55,8 @@ type Order struct {
 	MerchantAccountID int64 `json:"merchant_account_id,omitempty"`
 	// HoldID holds the value of the "hold_id" field.
 	HoldID *uuid.UUID `json:"hold_id,omitempty"`
+	// the transfer that paid it
+	TransferID *uuid.UUID `json:"transfer_id,omitempty"`
 	// the merchant's own name for it
 	Reference string `json:"reference,omitempty"`
 	// DeclineReason holds the value of the "decline_reason" field.
@@ -81,7 +83,7 @@ func (*Order) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case order.FieldConversationID, order.FieldHoldID:
+		case order.FieldConversationID, order.FieldHoldID, order.FieldTransferID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case order.FieldTimeline:
 			values[i] = new([]byte)
@@ -221,6 +223,13 @@ func (_m *Order) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.HoldID = new(uuid.UUID)
 				*_m.HoldID = *value.S.(*uuid.UUID)
+			}
+		case order.FieldTransferID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field transfer_id", values[i])
+			} else if value.Valid {
+				_m.TransferID = new(uuid.UUID)
+				*_m.TransferID = *value.S.(*uuid.UUID)
 			}
 		case order.FieldReference:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -368,6 +377,11 @@ func (_m *Order) String() string {
 	builder.WriteString(", ")
 	if v := _m.HoldID; v != nil {
 		builder.WriteString("hold_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.TransferID; v != nil {
+		builder.WriteString("transfer_id=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")

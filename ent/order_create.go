@@ -150,6 +150,20 @@ func (_c *OrderCreate) SetNillableHoldID(v *uuid.UUID) *OrderCreate {
 	return _c
 }
 
+// SetTransferID sets the "transfer_id" field.
+func (_c *OrderCreate) SetTransferID(v uuid.UUID) *OrderCreate {
+	_c.mutation.SetTransferID(v)
+	return _c
+}
+
+// SetNillableTransferID sets the "transfer_id" field if the given value is not nil.
+func (_c *OrderCreate) SetNillableTransferID(v *uuid.UUID) *OrderCreate {
+	if v != nil {
+		_c.SetTransferID(*v)
+	}
+	return _c
+}
+
 // SetReference sets the "reference" field.
 func (_c *OrderCreate) SetReference(v string) *OrderCreate {
 	_c.mutation.SetReference(v)
@@ -508,6 +522,10 @@ func (_c *OrderCreate) createSpec() (*Order, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.HoldID(); ok {
 		_spec.SetField(order.FieldHoldID, field.TypeUUID, value)
 		_node.HoldID = &value
+	}
+	if value, ok := _c.mutation.TransferID(); ok {
+		_spec.SetField(order.FieldTransferID, field.TypeUUID, value)
+		_node.TransferID = &value
 	}
 	if value, ok := _c.mutation.Reference(); ok {
 		_spec.SetField(order.FieldReference, field.TypeString, value)

@@ -13,6 +13,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
+	"github.com/google/uuid"
 	"github.com/soukhq/souk/ent/order"
 	"github.com/soukhq/souk/ent/predicate"
 )
@@ -62,6 +63,26 @@ func (_u *OrderUpdate) SetNillableState(v *order.State) *OrderUpdate {
 	if v != nil {
 		_u.SetState(*v)
 	}
+	return _u
+}
+
+// SetTransferID sets the "transfer_id" field.
+func (_u *OrderUpdate) SetTransferID(v uuid.UUID) *OrderUpdate {
+	_u.mutation.SetTransferID(v)
+	return _u
+}
+
+// SetNillableTransferID sets the "transfer_id" field if the given value is not nil.
+func (_u *OrderUpdate) SetNillableTransferID(v *uuid.UUID) *OrderUpdate {
+	if v != nil {
+		_u.SetTransferID(*v)
+	}
+	return _u
+}
+
+// ClearTransferID clears the value of the "transfer_id" field.
+func (_u *OrderUpdate) ClearTransferID() *OrderUpdate {
+	_u.mutation.ClearTransferID()
 	return _u
 }
 
@@ -272,6 +293,12 @@ func (_u *OrderUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.HoldIDCleared() {
 		_spec.ClearField(order.FieldHoldID, field.TypeUUID)
 	}
+	if value, ok := _u.mutation.TransferID(); ok {
+		_spec.SetField(order.FieldTransferID, field.TypeUUID, value)
+	}
+	if _u.mutation.TransferIDCleared() {
+		_spec.ClearField(order.FieldTransferID, field.TypeUUID)
+	}
 	if value, ok := _u.mutation.Reference(); ok {
 		_spec.SetField(order.FieldReference, field.TypeString, value)
 	}
@@ -368,6 +395,26 @@ func (_u *OrderUpdateOne) SetNillableState(v *order.State) *OrderUpdateOne {
 	if v != nil {
 		_u.SetState(*v)
 	}
+	return _u
+}
+
+// SetTransferID sets the "transfer_id" field.
+func (_u *OrderUpdateOne) SetTransferID(v uuid.UUID) *OrderUpdateOne {
+	_u.mutation.SetTransferID(v)
+	return _u
+}
+
+// SetNillableTransferID sets the "transfer_id" field if the given value is not nil.
+func (_u *OrderUpdateOne) SetNillableTransferID(v *uuid.UUID) *OrderUpdateOne {
+	if v != nil {
+		_u.SetTransferID(*v)
+	}
+	return _u
+}
+
+// ClearTransferID clears the value of the "transfer_id" field.
+func (_u *OrderUpdateOne) ClearTransferID() *OrderUpdateOne {
+	_u.mutation.ClearTransferID()
 	return _u
 }
 
@@ -607,6 +654,12 @@ func (_u *OrderUpdateOne) sqlSave(ctx context.Context) (_node *Order, err error)
 	}
 	if _u.mutation.HoldIDCleared() {
 		_spec.ClearField(order.FieldHoldID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.TransferID(); ok {
+		_spec.SetField(order.FieldTransferID, field.TypeUUID, value)
+	}
+	if _u.mutation.TransferIDCleared() {
+		_spec.ClearField(order.FieldTransferID, field.TypeUUID)
 	}
 	if value, ok := _u.mutation.Reference(); ok {
 		_spec.SetField(order.FieldReference, field.TypeString, value)

@@ -193,11 +193,11 @@ func init() {
 	// fundingtransfer.FailureCodeValidator is a validator for the "failure_code" field. It is called by the builders before save.
 	fundingtransfer.FailureCodeValidator = fundingtransferDescFailureCode.Validators[0].(func(string) error)
 	// fundingtransferDescReturnedMinor is the schema descriptor for returned_minor field.
-	fundingtransferDescReturnedMinor := fundingtransferFields[14].Descriptor()
+	fundingtransferDescReturnedMinor := fundingtransferFields[15].Descriptor()
 	// fundingtransfer.DefaultReturnedMinor holds the default value on creation for the returned_minor field.
 	fundingtransfer.DefaultReturnedMinor = fundingtransferDescReturnedMinor.Default.(int64)
 	// fundingtransferDescCheckCount is the schema descriptor for check_count field.
-	fundingtransferDescCheckCount := fundingtransferFields[16].Descriptor()
+	fundingtransferDescCheckCount := fundingtransferFields[17].Descriptor()
 	// fundingtransfer.DefaultCheckCount holds the default value on creation for the check_count field.
 	fundingtransfer.DefaultCheckCount = fundingtransferDescCheckCount.Default.(int32)
 	// fundingtransferDescID is the schema descriptor for id field.
@@ -277,19 +277,19 @@ func init() {
 	// order.DefaultRefundedMinor holds the default value on creation for the refunded_minor field.
 	order.DefaultRefundedMinor = orderDescRefundedMinor.Default.(int64)
 	// orderDescReference is the schema descriptor for reference field.
-	orderDescReference := orderFields[18].Descriptor()
+	orderDescReference := orderFields[19].Descriptor()
 	// order.ReferenceValidator is a validator for the "reference" field. It is called by the builders before save.
 	order.ReferenceValidator = orderDescReference.Validators[0].(func(string) error)
 	// orderDescDeclineReason is the schema descriptor for decline_reason field.
-	orderDescDeclineReason := orderFields[19].Descriptor()
+	orderDescDeclineReason := orderFields[20].Descriptor()
 	// order.DeclineReasonValidator is a validator for the "decline_reason" field. It is called by the builders before save.
 	order.DeclineReasonValidator = orderDescDeclineReason.Validators[0].(func(string) error)
 	// orderDescForwardCount is the schema descriptor for forward_count field.
-	orderDescForwardCount := orderFields[22].Descriptor()
+	orderDescForwardCount := orderFields[23].Descriptor()
 	// order.DefaultForwardCount holds the default value on creation for the forward_count field.
 	order.DefaultForwardCount = orderDescForwardCount.Default.(int32)
 	// orderDescVersion is the schema descriptor for version field.
-	orderDescVersion := orderFields[23].Descriptor()
+	orderDescVersion := orderFields[24].Descriptor()
 	// order.DefaultVersion holds the default value on creation for the version field.
 	order.DefaultVersion = orderDescVersion.Default.(int32)
 	// orderDescID is the schema descriptor for id field.

@@ -146,16 +146,11 @@ func (h *Handler) counted(ctx context.Context, err error) error {
 	return cmp.Or(h.cfg.Gate(ctx, 1), err)
 }
 
-// refuseCaller answers a request whose credentials are bad, with a challenge
-// (RFC 6750 §3, RFC 9449 §7.1).
+// refuseCaller answers a request whose credentials are bad, with a challenge.
 func (h *Handler) refuseCaller(ctx context.Context, w http.ResponseWriter, r *http.Request, a accepted, err error) {
 	ans := answerTo(refused(h.engine.present(ctx, err)), a)
 	if ans.status == http.StatusUnauthorized {
-		scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "DPoP") {
-			scheme = "Bearer"
-		}
-		w.Header().Set("WWW-Authenticate", scheme+` error="invalid_token"`)
+		w.Header().Set("WWW-Authenticate", auth.Challenge(r, err))
 	}
 	write(w, a, ans)
 }

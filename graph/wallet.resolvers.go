@@ -133,6 +133,14 @@ func (r *statementLineResolver) Order(ctx context.Context, obj *ledger.Line) (*p
 	return find(ctx, r.purchases, obj.SubjectID)
 }
 
+func (r *statementLineResolver) ReversesID(ctx context.Context, obj *ledger.Line) (*string, error) {
+	if obj.Reverses == nil {
+		return nil, nil
+	}
+	reversed := id.Global("Transfer", *obj.Reverses)
+	return &reversed, nil
+}
+
 func (r *viewerResolver) FundingSources(ctx context.Context, obj *auth.Viewer, first *int, after *string, last *int, before *string) (*connection.Connection[wallet.Source], error) {
 	if obj.Kind != auth.User {
 		return nil, nil

@@ -40,6 +40,8 @@ const (
 	FieldHoldID = "hold_id"
 	// FieldTopUpID holds the string denoting the top_up_id field in the database.
 	FieldTopUpID = "top_up_id"
+	// FieldTransferID holds the string denoting the transfer_id field in the database.
+	FieldTransferID = "transfer_id"
 	// FieldReturnedMinor holds the string denoting the returned_minor field in the database.
 	FieldReturnedMinor = "returned_minor"
 	// FieldCheckAt holds the string denoting the check_at field in the database.
@@ -70,6 +72,7 @@ var Columns = []string{
 	FieldFailureCode,
 	FieldHoldID,
 	FieldTopUpID,
+	FieldTransferID,
 	FieldReturnedMinor,
 	FieldCheckAt,
 	FieldCheckCount,
@@ -224,6 +227,11 @@ func ByHoldID(opts ...sql.OrderTermOption) OrderOption {
 // ByTopUpID orders the results by the top_up_id field.
 func ByTopUpID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTopUpID, opts...).ToFunc()
+}
+
+// ByTransferID orders the results by the transfer_id field.
+func ByTransferID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTransferID, opts...).ToFunc()
 }
 
 // ByReturnedMinor orders the results by the returned_minor field.

@@ -113,6 +113,11 @@ func TopUpID(v uuid.UUID) predicate.FundingTransfer {
 	return predicate.FundingTransfer(sql.FieldEQ(FieldTopUpID, v))
 }
 
+// TransferID applies equality check predicate on the "transfer_id" field. It's identical to TransferIDEQ.
+func TransferID(v uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldEQ(FieldTransferID, v))
+}
+
 // ReturnedMinor applies equality check predicate on the "returned_minor" field. It's identical to ReturnedMinorEQ.
 func ReturnedMinor(v int64) predicate.FundingTransfer {
 	return predicate.FundingTransfer(sql.FieldEQ(FieldReturnedMinor, v))
@@ -775,6 +780,56 @@ func TopUpIDIsNil() predicate.FundingTransfer {
 // TopUpIDNotNil applies the NotNil predicate on the "top_up_id" field.
 func TopUpIDNotNil() predicate.FundingTransfer {
 	return predicate.FundingTransfer(sql.FieldNotNull(FieldTopUpID))
+}
+
+// TransferIDEQ applies the EQ predicate on the "transfer_id" field.
+func TransferIDEQ(v uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldEQ(FieldTransferID, v))
+}
+
+// TransferIDNEQ applies the NEQ predicate on the "transfer_id" field.
+func TransferIDNEQ(v uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldNEQ(FieldTransferID, v))
+}
+
+// TransferIDIn applies the In predicate on the "transfer_id" field.
+func TransferIDIn(vs ...uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldIn(FieldTransferID, vs...))
+}
+
+// TransferIDNotIn applies the NotIn predicate on the "transfer_id" field.
+func TransferIDNotIn(vs ...uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldNotIn(FieldTransferID, vs...))
+}
+
+// TransferIDGT applies the GT predicate on the "transfer_id" field.
+func TransferIDGT(v uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldGT(FieldTransferID, v))
+}
+
+// TransferIDGTE applies the GTE predicate on the "transfer_id" field.
+func TransferIDGTE(v uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldGTE(FieldTransferID, v))
+}
+
+// TransferIDLT applies the LT predicate on the "transfer_id" field.
+func TransferIDLT(v uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldLT(FieldTransferID, v))
+}
+
+// TransferIDLTE applies the LTE predicate on the "transfer_id" field.
+func TransferIDLTE(v uuid.UUID) predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldLTE(FieldTransferID, v))
+}
+
+// TransferIDIsNil applies the IsNil predicate on the "transfer_id" field.
+func TransferIDIsNil() predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldIsNull(FieldTransferID))
+}
+
+// TransferIDNotNil applies the NotNil predicate on the "transfer_id" field.
+func TransferIDNotNil() predicate.FundingTransfer {
+	return predicate.FundingTransfer(sql.FieldNotNull(FieldTransferID))
 }
 
 // ReturnedMinorEQ applies the EQ predicate on the "returned_minor" field.

@@ -255,6 +255,7 @@ var (
 		{Name: "failure_code", Type: field.TypeString, Nullable: true, Size: 60},
 		{Name: "hold_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "top_up_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "transfer_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "returned_minor", Type: field.TypeInt64, Default: 0},
 		{Name: "check_at", Type: field.TypeTime, Nullable: true},
 		{Name: "check_count", Type: field.TypeInt32, Default: 0},
@@ -280,7 +281,7 @@ var (
 			{
 				Name:    "fundingtransfer_check_at",
 				Unique:  false,
-				Columns: []*schema.Column{FundingTransfersColumns[15]},
+				Columns: []*schema.Column{FundingTransfersColumns[16]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "check_at IS NOT NULL",
 				},
@@ -439,6 +440,7 @@ var (
 		{Name: "account_id", Type: field.TypeInt64},
 		{Name: "merchant_account_id", Type: field.TypeInt64},
 		{Name: "hold_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "transfer_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "reference", Type: field.TypeString, Nullable: true, Size: 100},
 		{Name: "decline_reason", Type: field.TypeString, Nullable: true, Size: 200},
 		{Name: "confirm_by", Type: field.TypeTime, Nullable: true},
@@ -468,7 +470,7 @@ var (
 			{
 				Name:    "order_confirm_by",
 				Unique:  false,
-				Columns: []*schema.Column{OrdersColumns[20]},
+				Columns: []*schema.Column{OrdersColumns[21]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "state = 'AUTHORISED'",
 				},
@@ -476,7 +478,7 @@ var (
 			{
 				Name:    "order_forward_at",
 				Unique:  false,
-				Columns: []*schema.Column{OrdersColumns[21]},
+				Columns: []*schema.Column{OrdersColumns[22]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "state = 'AUTHORISED'",
 				},

@@ -48,6 +48,8 @@ const (
 	FieldMerchantAccountID = "merchant_account_id"
 	// FieldHoldID holds the string denoting the hold_id field in the database.
 	FieldHoldID = "hold_id"
+	// FieldTransferID holds the string denoting the transfer_id field in the database.
+	FieldTransferID = "transfer_id"
 	// FieldReference holds the string denoting the reference field in the database.
 	FieldReference = "reference"
 	// FieldDeclineReason holds the string denoting the decline_reason field in the database.
@@ -90,6 +92,7 @@ var Columns = []string{
 	FieldAccountID,
 	FieldMerchantAccountID,
 	FieldHoldID,
+	FieldTransferID,
 	FieldReference,
 	FieldDeclineReason,
 	FieldConfirmBy,
@@ -249,6 +252,11 @@ func ByMerchantAccountID(opts ...sql.OrderTermOption) OrderOption {
 // ByHoldID orders the results by the hold_id field.
 func ByHoldID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldHoldID, opts...).ToFunc()
+}
+
+// ByTransferID orders the results by the transfer_id field.
+func ByTransferID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTransferID, opts...).ToFunc()
 }
 
 // ByReference orders the results by the reference field.

@@ -138,6 +138,11 @@ func HoldID(v uuid.UUID) predicate.Order {
 	return predicate.Order(sql.FieldEQ(FieldHoldID, v))
 }
 
+// TransferID applies equality check predicate on the "transfer_id" field. It's identical to TransferIDEQ.
+func TransferID(v uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldEQ(FieldTransferID, v))
+}
+
 // Reference applies equality check predicate on the "reference" field. It's identical to ReferenceEQ.
 func Reference(v string) predicate.Order {
 	return predicate.Order(sql.FieldEQ(FieldReference, v))
@@ -920,6 +925,56 @@ func HoldIDIsNil() predicate.Order {
 // HoldIDNotNil applies the NotNil predicate on the "hold_id" field.
 func HoldIDNotNil() predicate.Order {
 	return predicate.Order(sql.FieldNotNull(FieldHoldID))
+}
+
+// TransferIDEQ applies the EQ predicate on the "transfer_id" field.
+func TransferIDEQ(v uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldEQ(FieldTransferID, v))
+}
+
+// TransferIDNEQ applies the NEQ predicate on the "transfer_id" field.
+func TransferIDNEQ(v uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldNEQ(FieldTransferID, v))
+}
+
+// TransferIDIn applies the In predicate on the "transfer_id" field.
+func TransferIDIn(vs ...uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldIn(FieldTransferID, vs...))
+}
+
+// TransferIDNotIn applies the NotIn predicate on the "transfer_id" field.
+func TransferIDNotIn(vs ...uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldNotIn(FieldTransferID, vs...))
+}
+
+// TransferIDGT applies the GT predicate on the "transfer_id" field.
+func TransferIDGT(v uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldGT(FieldTransferID, v))
+}
+
+// TransferIDGTE applies the GTE predicate on the "transfer_id" field.
+func TransferIDGTE(v uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldGTE(FieldTransferID, v))
+}
+
+// TransferIDLT applies the LT predicate on the "transfer_id" field.
+func TransferIDLT(v uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldLT(FieldTransferID, v))
+}
+
+// TransferIDLTE applies the LTE predicate on the "transfer_id" field.
+func TransferIDLTE(v uuid.UUID) predicate.Order {
+	return predicate.Order(sql.FieldLTE(FieldTransferID, v))
+}
+
+// TransferIDIsNil applies the IsNil predicate on the "transfer_id" field.
+func TransferIDIsNil() predicate.Order {
+	return predicate.Order(sql.FieldIsNull(FieldTransferID))
+}
+
+// TransferIDNotNil applies the NotNil predicate on the "transfer_id" field.
+func TransferIDNotNil() predicate.Order {
+	return predicate.Order(sql.FieldNotNull(FieldTransferID))
 }
 
 // ReferenceEQ applies the EQ predicate on the "reference" field.

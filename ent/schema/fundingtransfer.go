@@ -27,6 +27,7 @@ func (FundingTransfer) Fields() []ent.Field {
 		field.String("failure_code").Optional().MaxLen(60),
 		field.UUID("hold_id", id.Nil).Optional().Nillable().Immutable().Comment("of a return: what is set aside until the rail has answered"),
 		field.UUID("top_up_id", id.Nil).Optional().Nillable().Immutable().Comment("of a return: the top-up that it gives back"),
+		field.UUID("transfer_id", id.Nil).Optional().Nillable().Comment("the ledger's transfer, once it has succeeded"),
 		field.Int64("returned_minor").Default(0).Comment("of a top-up: how much was given back or is about to be"),
 		field.Time("check_at").Optional().Nillable().Comment("when to ask the rail (again); none: ended"),
 		field.Int32("check_count").Default(0),

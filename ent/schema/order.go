@@ -33,6 +33,7 @@ func (Order) Fields() []ent.Field {
 		field.Int64("account_id").Immutable().Comment("who pays"),
 		field.Int64("merchant_account_id").Immutable().Comment("who is paid"),
 		field.UUID("hold_id", id.Nil).Optional().Nillable().Immutable(),
+		field.UUID("transfer_id", id.Nil).Optional().Nillable().Comment("the transfer that paid it"),
 		field.String("reference").Optional().MaxRuneLen(100).Comment("the merchant's own name for it"),
 		field.String("decline_reason").Optional().MaxRuneLen(200),
 		field.Time("confirm_by").Optional().Nillable().Immutable().Comment("the merchant must have confirmed by then"),

@@ -1709,6 +1709,8 @@ type StatementLine {
   at: DateTime!
   "The order that it was for; null when it was for something else."
   order: Order
+  "The transferId of the movement that this one gives back, whole or in part; null when it gives nothing back."
+  reversesId: ID
 }
 
 "What kind of movement of money."
@@ -3039,6 +3041,8 @@ func (ec *executionContext) childFields_StatementLine(ctx context.Context, field
 		return ec.fieldContext_StatementLine_at(ctx, field)
 	case "order":
 		return ec.fieldContext_StatementLine_order(ctx, field)
+	case "reversesId":
+		return ec.fieldContext_StatementLine_reversesId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type StatementLine", field.Name)
 }

@@ -44,6 +44,7 @@ type StatementLineResolver interface {
 	Amount(ctx context.Context, obj *ledger.Line) (*money.Amount, error)
 
 	Order(ctx context.Context, obj *ledger.Line) (*purchase.Order, error)
+	ReversesID(ctx context.Context, obj *ledger.Line) (*string, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1261,6 +1262,29 @@ func (ec *executionContext) fieldContext_StatementLine_order(_ context.Context, 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _StatementLine_reversesId(ctx context.Context, field graphql.CollectedField, obj *ledger.Line) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StatementLine_reversesId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StatementLine().ReversesID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StatementLine_reversesId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StatementLine", field, true, true, errors.New("field of type ID does not have child fields"))
 }
 
 func (ec *executionContext) _StatementLineConnection_edges(ctx context.Context, field graphql.CollectedField, obj *connection.Connection[ledger.Line]) (ret graphql.Marshaler) {
@@ -2770,6 +2794,44 @@ func (ec *executionContext) _StatementLine(ctx context.Context, sel ast.Selectio
 					}
 				}()
 				res = ec._StatementLine_order(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "reversesId":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._StatementLine_reversesId(ctx, field, obj)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

@@ -160,7 +160,7 @@ const statementShow = `query StatementShow($id: ID!, $first: Int, $after: String
     ... on FundingSource {
       available { amountMinor currency }
       statement(first: $first, after: $after, last: $last, before: $before) {
-        nodes { transferId kind at amount { amountMinor currency } order { id } }
+        nodes { transferId reversesId kind at amount { amountMinor currency } order { id } }
         pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
       }
     }
@@ -170,6 +170,7 @@ const statementShow = `query StatementShow($id: ID!, $first: Int, $after: String
 // line is a line of a statement.
 type line struct {
 	TransferID string
+	ReversesID *string
 	Kind       string
 	Amount     driver.Money
 	Order      *named
@@ -222,6 +223,9 @@ func TestStatement(t *testing.T) {
 			if l.Kind != want[i].Kind || l.Amount != want[i].Amount || !sameOrder {
 				t.Errorf("line %d is %+v, want %+v", i, l, want[i])
 			}
+		}
+		if refund, payment := all[1], all[2]; refund.ReversesID == nil || *refund.ReversesID != payment.TransferID || payment.ReversesID != nil {
+			t.Errorf("the refund %+v does not name the payment %+v", refund, payment)
 		}
 		var forward, backward []line
 		for paging := map[string]any{"first": 3}; ; {

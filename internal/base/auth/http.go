@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -82,33 +81,9 @@ func (v *Verifier) answer(ctx context.Context, reason error) error {
 
 func isUnavailable(err error) bool { return errs.KindOf(err) == errs.Unavailable }
 
-// Refuse writes the answer to a request whose token was refused. The
-// WWW-Authenticate and Retry-After headers are set already.
-type Refuse func(w http.ResponseWriter, r *http.Request, err error)
-
-// Middleware puts the viewer of each request into its context. A request without
-// a token goes through as anonymous; one with a bad token is refused.
-func (v *Verifier) Middleware(refuse Refuse) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			viewer, err := v.VerifyRequest(r.Context(), r)
-			if err == nil {
-				next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), viewer)))
-				return
-			}
-			if isUnavailable(err) {
-				v.deps.Log.WarnContext(r.Context(), "auth: nobody can tell whether a token is good", "err", err)
-				w.Header().Set("Retry-After", "1")
-			} else {
-				w.Header().Set("WWW-Authenticate", challenge(r, err))
-			}
-			refuse(w, r, err)
-		})
-	}
-}
-
-// challenge says what is wrong in the terms of RFC 6750 §3 and RFC 9449 §7.1.
-func challenge(r *http.Request, err error) string {
+// Challenge is the WWW-Authenticate of the answer to a request that VerifyRequest
+// refused: what is wrong in the terms of RFC 6750 §3 and RFC 9449 §7.1.
+func Challenge(r *http.Request, err error) string {
 	const algs = `, algs="RS256 ES256 EdDSA"`
 	scheme, _, _ := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
 	switch {
@@ -118,31 +93,4 @@ func challenge(r *http.Request, err error) string {
 		return `DPoP error="invalid_token"` + algs
 	}
 	return `Bearer error="invalid_token"`
-}
-
-// RefuseGraphQL is the Refuse of a GraphQL endpoint: a well-formed response with
-// one error.
-func RefuseGraphQL(w http.ResponseWriter, r *http.Request, err error) {
-	type extensions struct {
-		Code string `json:"code"`
-	}
-	type fault struct {
-		Message    string     `json:"message"`
-		Extensions extensions `json:"extensions"`
-	}
-	e := errs.As(err)
-	if e == nil {
-		e = errs.ErrUnauthenticated
-	}
-	status := http.StatusUnauthorized
-	if e.Kind == errs.Unavailable {
-		status = http.StatusServiceUnavailable
-	}
-	contentType := "application/json; charset=utf-8"
-	if media := "application/graphql-response+json"; strings.Contains(r.Header.Get("Accept"), media) {
-		contentType = media + "; charset=utf-8"
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string][]fault{"errors": {{e.Message, extensions{e.Code}}}})
 }

@@ -5,15 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/soukhq/souk/internal/base/errs"
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/jose"
 	"github.com/soukhq/souk/internal/base/mode"
@@ -192,58 +187,52 @@ func TestVerifyInit(t *testing.T) {
 	}
 }
 
-func TestMiddleware(t *testing.T) {
+func TestVerifyRequest_Challenge(t *testing.T) {
 	t.Parallel()
 	tb := setup(t)
-	h := tb.Middleware(RefuseGraphQL)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, FromContext(r.Context()).Kind.String())
-	}))
 	p := prover{tb, newKey(t, jose.ES256)}
 	good, bound := tb.token(t, "alice", nil), p.token(t)
-	unauthenticated := `{"errors":[{"message":"` + errs.ErrUnauthenticated.Message + `","extensions":{"code":"UNAUTHENTICATED"}}]}` + "\n"
 	invalid, algs := `Bearer error="invalid_token"`, `, algs="RS256 ES256 EdDSA"`
 	for name, tc := range map[string]struct {
 		headers   []string
-		status    int
-		challenge string
-		body      string
+		challenge string // none: the viewer is of the kind
+		kind      Kind
 	}{
-		"no header":     {nil, 200, "", "anonymous"},
-		"blank header":  {[]string{"Authorization", "  "}, 200, "", "anonymous"},
-		"good":          {[]string{"Authorization", "Bearer " + good}, 200, "", "user"},
-		"spaces":        {[]string{"Authorization", " bearer   " + good + " "}, 200, "", "user"},
-		"no token":      {[]string{"Authorization", "Bearer"}, 401, invalid, unauthenticated},
-		"bad":           {[]string{"Authorization", "Bearer x"}, 401, invalid, unauthenticated},
-		"other scheme":  {[]string{"Authorization", "Basic YTpi"}, 401, invalid, unauthenticated},
-		"no scheme":     {[]string{"Authorization", good}, 401, invalid, unauthenticated},
-		"two tokens":    {[]string{"Authorization", "Bearer " + good + " " + good}, 401, invalid, unauthenticated},
-		"bad and bound": {[]string{"Authorization", "DPoP x"}, 401, `DPoP error="invalid_token"` + algs, unauthenticated},
-		"no proof":      {[]string{"Authorization", "DPoP " + bound}, 401, `DPoP error="invalid_dpop_proof"` + algs, unauthenticated},
+		"no header":     {nil, "", Anonymous},
+		"blank header":  {[]string{"  "}, "", Anonymous},
+		"good":          {[]string{"Bearer " + good}, "", User},
+		"spaces":        {[]string{" bearer   " + good + " "}, "", User},
+		"no token":      {[]string{"Bearer"}, invalid, Anonymous},
+		"bad":           {[]string{"Bearer x"}, invalid, Anonymous},
+		"other scheme":  {[]string{"Basic YTpi"}, invalid, Anonymous},
+		"no scheme":     {[]string{good}, invalid, Anonymous},
+		"two tokens":    {[]string{"Bearer " + good + " " + good}, invalid, Anonymous},
+		"two headers":   {[]string{"Bearer " + good, "Bearer " + good}, invalid, Anonymous},
+		"bad and bound": {[]string{"DPoP x"}, `DPoP error="invalid_token"` + algs, Anonymous},
+		"no proof":      {[]string{"DPoP " + bound}, `DPoP error="invalid_dpop_proof"` + algs, Anonymous},
 	} {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, request("", tc.headers...))
-		got := []any{w.Code, w.Header().Get("WWW-Authenticate"), w.Body.String()}
-		if diff := cmp.Diff([]any{tc.status, tc.challenge, tc.body}, got); diff != "" {
-			t.Errorf("%s: %s", name, diff)
+		r := request("")
+		r.Header.Del("Authorization")
+		for _, h := range tc.headers {
+			r.Header.Add("Authorization", h)
+		}
+		v, err := tb.VerifyRequest(t.Context(), r)
+		if v.Kind != tc.kind || (err == nil) != (tc.challenge == "") {
+			t.Errorf("%s: %v, %v", name, v.Kind, err)
+			continue
+		}
+		if err == nil {
+			continue
+		}
+		wantCode(t, name, err, "UNAUTHENTICATED")
+		if got := Challenge(r, err); got != tc.challenge {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 
-	r := request(good)
-	r.Header.Add("Authorization", "Bearer "+good)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	if w.Code != 401 {
-		t.Errorf("two headers: %d", w.Code)
-	}
-
 	tb.directory.change(func(d *fakeDirectory) { d.down = io.ErrUnexpectedEOF })
-	w = httptest.NewRecorder()
-	h.ServeHTTP(w, request(tb.token(t, "alice", nil), "Accept", "application/graphql-response+json"))
-	if w.Code != 503 || w.Header().Get("Retry-After") != "1" || w.Header().Get("WWW-Authenticate") != "" ||
-		!strings.Contains(w.Body.String(), `"UNAVAILABLE"`) || strings.Contains(w.Body.String(), "EOF") ||
-		!strings.HasPrefix(w.Header().Get("Content-Type"), "application/graphql-response+json") {
-		t.Errorf("directory down: %d %v %s", w.Code, w.Header(), w.Body)
-	}
+	_, err := tb.VerifyRequest(t.Context(), request(tb.token(t, "alice", nil)))
+	wantCode(t, "directory down", err, "UNAVAILABLE")
 }
 
 func FuzzVerifyInit(f *testing.F) {

@@ -97,15 +97,6 @@ func (db *DB) InSnapshot(ctx context.Context, fn func(context.Context) error) er
 	return fn(context.WithValue(ctx, txKey{db}, &running{tx: tx, client: newClient(db.engine, tx)}))
 }
 
-// InTxAlone is InTx for what must survive a refusal, such as an attempt counter:
-// it will not join a transaction that may yet be rolled back.
-func (db *DB) InTxAlone(ctx context.Context, fn func(context.Context) error) error {
-	if _, ok := ctx.Value(txKey{db}).(*running); ok {
-		panic("store: a transaction that must stand alone was started inside another")
-	}
-	return db.InTx(ctx, fn)
-}
-
 // After runs f once the transaction of ctx has committed, or at once if there is
 // none. It is for wake-ups: f must be quick, and nothing may depend on it.
 func (db *DB) After(ctx context.Context, f func()) {

@@ -146,23 +146,6 @@ func TestDB_InTx_OtherDatabaseIsApart(t *testing.T) {
 	})
 }
 
-func TestDB_InTxAlone(t *testing.T) {
-	withTables(t, func(t *testing.T, db *store.DB) {
-		ctx := t.Context()
-		if err := db.InTxAlone(ctx, func(ctx context.Context) error { return addSandbox(ctx, db, 1) }); err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if recover() == nil {
-				t.Error("it ran inside of another transaction")
-			}
-		}()
-		_ = db.InTx(ctx, func(ctx context.Context) error {
-			return db.InTxAlone(ctx, func(context.Context) error { return nil })
-		})
-	})
-}
-
 func TestDB_After(t *testing.T) {
 	withTables(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()

@@ -82,10 +82,11 @@ func (c *authorise) decide(b *ledger.Batch) ([]byte, error) {
 	if c.direct {
 		o.State = Paid
 		o.happened(EventPaid, at, "confirmed by the card")
-		_, err := b.Transfer(ledger.Transfer{Debit: o.Account, Credit: o.MerchantAccount, Amount: o.TotalMinor, Kind: transferPurchase, SubjectID: o.ID, At: at})
+		paid, err := b.Transfer(o.payment(at))
 		if err != nil {
 			return nil, err
 		}
+		o.TransferID = &paid.ID
 		b.Emit(o.event(TopicPaid, Changed{AmountMinor: o.TotalMinor}))
 	} else {
 		o.State = Authorised
@@ -175,12 +176,17 @@ func (c *settle) Decide(b *ledger.Batch) ([]byte, error) {
 
 var expiry = ending{state: Expired, kind: EventExpired, topic: TopicExpired, release: true}
 
+// payment is the transfer that pays an order.
+func (o Order) payment(at time.Time) ledger.Transfer {
+	return ledger.Transfer{Debit: o.Account, Credit: o.MerchantAccount, Amount: o.TotalMinor, Kind: transferPurchase, SubjectID: o.ID, At: at}
+}
+
 func (c *settle) capture(b *ledger.Batch, o Order, at time.Time) error {
-	_, err := b.Capture(*o.HoldID, ledger.Transfer{Credit: o.MerchantAccount, Amount: o.TotalMinor, Kind: transferPurchase, SubjectID: o.ID, At: at})
+	paid, err := b.Capture(*o.HoldID, o.payment(at))
 	if err != nil {
 		return err
 	}
-	o.State, o.Reference, o.ForwardAt = Paid, c.reference, nil
+	o.State, o.TransferID, o.Reference, o.ForwardAt = Paid, &paid.ID, c.reference, nil
 	o.happened(EventPaid, at, "")
 	c.put(o)
 	b.Emit(c.after.event(TopicPaid, Changed{AmountMinor: o.TotalMinor}))
@@ -277,7 +283,9 @@ func (c *refund) Decide(b *ledger.Batch) ([]byte, error) {
 	}
 	at := b.Now(o.Mode)
 	r := Refund{ID: id.New(), Mode: o.Mode, OrderID: o.ID, Amount: money.Amount{Minor: amount, Currency: o.Currency}, Reason: c.reason, CreatedAt: at}
-	t, err := b.Transfer(ledger.Transfer{Debit: o.MerchantAccount, Credit: o.Account, Amount: amount, Kind: transferRefund, SubjectID: o.ID, At: at})
+	t, err := b.Transfer(ledger.Transfer{
+		Debit: o.MerchantAccount, Credit: o.Account, Amount: amount, Kind: transferRefund, SubjectID: o.ID, Reverses: o.TransferID, At: at,
+	})
 	if errors.Is(err, ledger.ErrInsufficientFunds) {
 		return nil, ErrMerchantFunds
 	}

@@ -88,6 +88,7 @@ type Order struct {
 	Account         ledger.AccountID // who pays
 	MerchantAccount ledger.AccountID // who is paid
 	HoldID          *id.ID
+	TransferID      *id.ID // the transfer that paid it
 	Reference       string
 	DeclineReason   string
 	ConfirmBy       *time.Time

@@ -60,7 +60,7 @@ func fromRow(r *ent.Order) (Order, error) {
 		ID: r.ID, Mode: r.Mode, BuyerID: r.BuyerID, MerchantID: r.MerchantID, ProductID: r.ProductID, ConversationID: r.ConversationID,
 		SKU: r.Sku, Name: r.Name, Quantity: r.Quantity, UnitMinor: r.UnitMinor, TotalMinor: r.TotalMinor, RefundedMinor: r.RefundedMinor,
 		Currency: r.Currency, State: State(r.State), StockCounted: r.StockCounted, Account: r.AccountID, MerchantAccount: r.MerchantAccountID,
-		HoldID: r.HoldID, Reference: r.Reference, DeclineReason: r.DeclineReason, ConfirmBy: r.ConfirmBy, ForwardAt: r.ForwardAt,
+		HoldID: r.HoldID, TransferID: r.TransferID, Reference: r.Reference, DeclineReason: r.DeclineReason, ConfirmBy: r.ConfirmBy, ForwardAt: r.ForwardAt,
 		ForwardCount: r.ForwardCount, Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if err := json.Unmarshal(r.Timeline, &o.Timeline); err != nil {

@@ -17,15 +17,15 @@ var (
 	updateStock = store.NewUpdate("products", "id uuid", nil, []string{"stock_count bigint"})
 	lockOrders  = store.NewLock("orders", "id uuid",
 		"id", "mode", "buyer_id", "merchant_id", "product_id", "conversation_id", "sku", "name", "quantity", "unit_minor", "total_minor", "refunded_minor",
-		"currency", "state", "stock_counted", "account_id", "merchant_account_id", "hold_id", "reference", "decline_reason", "confirm_by", "forward_at",
+		"currency", "state", "stock_counted", "account_id", "merchant_account_id", "hold_id", "transfer_id", "reference", "decline_reason", "confirm_by", "forward_at",
 		"forward_count", "version", "timeline", "created_at", "updated_at")
 	insertOrders = store.NewInsert("orders",
 		"id uuid", "mode integer", "buyer_id uuid", "merchant_id uuid", "product_id uuid", "conversation_id uuid", "sku text", "name text",
 		"quantity bigint", "unit_minor bigint", "total_minor bigint", "refunded_minor bigint", "currency text", "state text", "stock_counted boolean",
-		"account_id bigint", "merchant_account_id bigint", "hold_id uuid", "confirm_by timestamptz", "forward_at timestamptz", "forward_count integer",
+		"account_id bigint", "merchant_account_id bigint", "hold_id uuid", "transfer_id uuid", "confirm_by timestamptz", "forward_at timestamptz", "forward_count integer",
 		"version integer", "timeline jsonb", "created_at timestamptz", "updated_at timestamptz")
 	updateOrders = store.NewUpdate("orders", "id uuid", nil, []string{
-		"refunded_minor bigint", "state text", "reference text", "decline_reason text", "forward_at timestamptz", "forward_count integer",
+		"refunded_minor bigint", "state text", "transfer_id uuid", "reference text", "decline_reason text", "forward_at timestamptz", "forward_count integer",
 		"version integer", "timeline jsonb", "updated_at timestamptz"})
 	insertRefunds = store.NewInsert("refunds",
 		"id uuid", "mode integer", "order_id uuid", "transfer_id uuid", "amount_minor bigint", "currency text", "reason text", "created_at timestamptz")
@@ -69,7 +69,7 @@ func scanOrder(r store.Rows) (Order, error) {
 		timeline          []byte
 	)
 	err := r.Scan(&o.ID, (*int32)(&o.Mode), &o.BuyerID, &o.MerchantID, &o.ProductID, &o.ConversationID, &o.SKU, &o.Name, &o.Quantity, &o.UnitMinor, &o.TotalMinor, &o.RefundedMinor,
-		&o.Currency, (*string)(&o.State), &o.StockCounted, &o.Account, &o.MerchantAccount, &o.HoldID, &reference, &reason, &o.ConfirmBy, &o.ForwardAt,
+		&o.Currency, (*string)(&o.State), &o.StockCounted, &o.Account, &o.MerchantAccount, &o.HoldID, &o.TransferID, &reference, &reason, &o.ConfirmBy, &o.ForwardAt,
 		&o.ForwardCount, &o.Version, &timeline, &o.CreatedAt, &o.UpdatedAt)
 	if err != nil {
 		return o, err
@@ -102,7 +102,7 @@ func (b *Book) writeNew(p *store.Pipe) {
 	}
 	var (
 		ids, buyers, merchants, products = make([]id.ID, n), make([]id.ID, n), make([]id.ID, n), make([]id.ID, n)
-		conversations, holds             = make([]*id.ID, n), make([]*id.ID, n)
+		conversations, holds, transfers  = make([]*id.ID, n), make([]*id.ID, n), make([]*id.ID, n)
 		modes, currencies                = make([]int32, n), make([]string, n)
 		skus, names, states, timelines   = make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 		quantities, units, totals        = make([]int64, n), make([]int64, n), make([]int64, n)
@@ -114,7 +114,7 @@ func (b *Book) writeNew(p *store.Pipe) {
 	)
 	for i, o := range rows {
 		ids[i], buyers[i], merchants[i], products[i] = o.ID, o.BuyerID, o.MerchantID, o.ProductID
-		conversations[i], holds[i] = o.ConversationID, o.HoldID
+		conversations[i], holds[i], transfers[i] = o.ConversationID, o.HoldID, o.TransferID
 		modes[i], currencies[i] = int32(o.Mode), o.Currency.String()
 		skus[i], names[i], states[i], timelines[i] = o.SKU, o.Name, string(o.State), timelineJSON(o.Timeline)
 		quantities[i], units[i], totals[i] = o.Quantity, o.UnitMinor, o.TotalMinor
@@ -124,7 +124,7 @@ func (b *Book) writeNew(p *store.Pipe) {
 	}
 	p.Write(insertOrders, n, ids, modes, buyers, merchants, products, conversations, skus, names,
 		quantities, units, totals, refunded, currencies, states, counted,
-		payers, payees, holds, confirm, forward, forwards,
+		payers, payees, holds, transfers, confirm, forward, forwards,
 		versions, timelines, created, updated)
 }
 
@@ -136,6 +136,7 @@ func (b *Book) writeChanged(p *store.Pipe) {
 	}
 	var (
 		ids, refunded, states = make([]id.ID, n), make([]int64, n), make([]string, n)
+		transfers             = make([]*id.ID, n)
 		references, reasons   = make([]*string, n), make([]*string, n)
 		forward, forwards     = make([]*time.Time, n), make([]int32, n)
 		versions, timelines   = make([]int32, n), make([]string, n)
@@ -143,11 +144,11 @@ func (b *Book) writeChanged(p *store.Pipe) {
 	)
 	for i, o := range rows {
 		ids[i], refunded[i], states[i] = o.ID, o.RefundedMinor, string(o.State)
-		references[i], reasons[i] = optional(o.Reference), optional(o.DeclineReason)
+		transfers[i], references[i], reasons[i] = o.TransferID, optional(o.Reference), optional(o.DeclineReason)
 		forward[i], forwards[i] = o.ForwardAt, o.ForwardCount
 		versions[i], timelines[i], updated[i] = o.Version, timelineJSON(o.Timeline), o.UpdatedAt
 	}
-	p.Write(updateOrders, n, ids, refunded, states, references, reasons, forward, forwards, versions, timelines, updated)
+	p.Write(updateOrders, n, ids, refunded, states, transfers, references, reasons, forward, forwards, versions, timelines, updated)
 }
 
 func (b *Book) writeStock(p *store.Pipe) {

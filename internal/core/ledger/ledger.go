@@ -96,8 +96,8 @@ type Transfer struct {
 	Credit    AccountID
 	Amount    int64 // minor units, above zero
 	Kind      string
-	SubjectID id.ID // what it was for
-	Reverses  *id.ID
+	SubjectID id.ID  // what it was for
+	Reverses  *id.ID // the transfer that this one gives back, whole or in part
 	At        time.Time
 }
 

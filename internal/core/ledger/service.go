@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/soukhq/souk/internal/base/clock"
 	"github.com/soukhq/souk/internal/base/id"
@@ -118,12 +117,6 @@ func (s *Service) Statement(ctx context.Context, a AccountID, sl page.Slice) (pa
 
 // LinePosition is where a line stands in its statement.
 func LinePosition(l Line) []byte { return l.ID[:] }
-
-// BalanceAt is what an account's balance was at a time: the sum of its transfers
-// until then.
-func (s *Service) BalanceAt(ctx context.Context, a AccountID, at time.Time) (int64, error) {
-	return s.sumUntil(ctx, a, at)
-}
 
 // AccountKey is an account's id as 16 bytes, for use in a global id.
 func AccountKey(a AccountID) id.ID {

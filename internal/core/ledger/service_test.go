@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/mode"
@@ -226,24 +225,6 @@ func TestService_Statement_Line(t *testing.T) {
 			if l.Change != change || l.Kind != "REFUND" || l.SubjectID != subject || l.Reverses == nil || *l.Reverses != reverses || !l.At.Equal(start) ||
 				l.Debit != from || l.Credit != to || l.Amount != 40 {
 				t.Errorf("the line is %+v", l)
-			}
-		}
-	})
-}
-
-func TestService_BalanceAt(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *testBundle) {
-		a, other := b.euros(t, 1000), b.euros(t, 0)
-		b.clock.Advance(time.Hour)
-		mustDo(t, b.x, pay(a, other, 300))
-		b.clock.Advance(time.Microsecond)
-		mustDo(t, b.x, pay(a, other, 5))
-		for _, test := range []struct {
-			after time.Duration
-			want  int64
-		}{{-time.Microsecond, 0}, {0, 1000}, {time.Hour - time.Microsecond, 1000}, {time.Hour, 700}, {time.Hour + time.Microsecond, 695}, {time.Hour * 24, 695}} {
-			if got, err := b.BalanceAt(t.Context(), a, start.Add(test.after)); err != nil || got != test.want {
-				t.Errorf("after %v it had %d, %v; want %d", test.after, got, err, test.want)
 			}
 		}
 	})

@@ -3,9 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"time"
-
-	"entgo.io/ent/dialect/sql"
 
 	"github.com/soukhq/souk/ent"
 	"github.com/soukhq/souk/ent/account"
@@ -137,21 +134,4 @@ func toLine(r *ent.Transfer, a AccountID) Line {
 		l.Change = -r.AmountMinor
 	}
 	return l
-}
-
-func (s *Service) sumUntil(ctx context.Context, a AccountID, at time.Time) (int64, error) {
-	var sum sql.NullInt64
-	rows, err := s.db.SQL(ctx).QueryContext(ctx,
-		`SELECT CAST(SUM(CASE WHEN credit_account_id = $1 THEN amount_minor ELSE -amount_minor END) AS bigint)
-		   FROM transfers WHERE (credit_account_id = $1 OR debit_account_id = $1) AND created_at <= $2`, a, at)
-	if err != nil {
-		return 0, fmt.Errorf("balance at: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if err := rows.Scan(&sum); err != nil {
-			return 0, err
-		}
-	}
-	return sum.Int64, rows.Err()
 }

@@ -77,6 +77,16 @@ var rules = []struct{ name, query, say string }{
 		"the balances sum to %d, not %d",
 	},
 	{
+		// What was given back and came back itself may be given back again.
+		"reversals give back no more than was moved, between the same accounts",
+		`WITH undone AS (SELECT reverses_id AS id, SUM(amount_minor) AS sum FROM transfers WHERE reverses_id IS NOT NULL GROUP BY reverses_id)
+		 SELECT t.debit_account_id, CAST(SUM(r.amount_minor - COALESCE(u.sum, 0)) AS bigint), t.amount_minor
+		   FROM transfers r JOIN transfers t ON t.id = r.reverses_id LEFT JOIN undone u ON u.id = r.id GROUP BY t.id, t.debit_account_id, t.amount_minor
+		 HAVING SUM(r.amount_minor - COALESCE(u.sum, 0)) > t.amount_minor
+		     OR SUM(CASE WHEN r.debit_account_id = t.credit_account_id AND r.credit_account_id = t.debit_account_id THEN 0 ELSE 1 END) > 0 LIMIT $1`,
+		"%d was given back of %d",
+	},
+	{
 		"captured holds took no more than they held, and others nothing",
 		`SELECT account_id, captured_minor, amount_minor FROM holds
 		  WHERE captured_minor > amount_minor OR (state <> 'CAPTURED' AND captured_minor <> 0) OR (state = 'CAPTURED' AND captured_minor = 0) LIMIT $1`,

@@ -43,6 +43,12 @@ func TestService_Verify_FindsCorruption(t *testing.T) {
 	const balances, held, floor = "balances equal transfers", "held equals open holds", "nothing below its floor"
 	const known, realm, zero = "transfers name accounts that exist", "transfers stay in one mode and currency", "all balances of a mode and currency sum to zero"
 	const captured, orphans = "captured holds took no more than they held, and others nothing", "holds name accounts that exist"
+	const reversals = "reversals give back no more than was moved, between the same accounts"
+	giveBack := func(s scene, minor int) string {
+		return fmt.Sprintf(`INSERT INTO transfers (id, debit_account_id, credit_account_id, amount_minor, kind, subject_id, reverses_id, created_at)
+			SELECT '%s', credit_account_id, debit_account_id, %d, 'REFUND', subject_id, id, created_at FROM transfers WHERE debit_account_id = %d AND amount_minor = 100`,
+			id.New(), minor, s.buyer)
+	}
 	tests := []struct {
 		name  string
 		spoil func(s scene) string
@@ -84,6 +90,12 @@ func TestService_Verify_FindsCorruption(t *testing.T) {
 		{"held without a hold", func(s scene) string {
 			return fmt.Sprintf(`UPDATE accounts SET held_minor = held_minor + 1 WHERE id = %d`, s.shop)
 		}, []string{held}},
+		{"a part given back, and the balances forgotten", func(s scene) string { return giveBack(s, 100) }, []string{balances}},
+		{"more given back than was moved", func(s scene) string { return giveBack(s, 101) }, []string{balances, reversals}},
+		{"given back to another", func(s scene) string {
+			return fmt.Sprintf(`UPDATE transfers SET reverses_id = (SELECT id FROM transfers WHERE debit_account_id = %d AND amount_minor = 250)
+				WHERE debit_account_id = %[1]d AND amount_minor = 100`, s.buyer)
+		}, []string{reversals}},
 		{"below the floor", func(s scene) string {
 			return fmt.Sprintf(`UPDATE accounts SET floor_minor = 451 WHERE id = %d`, s.buyer)
 		}, []string{floor}},

@@ -5,7 +5,7 @@
 // Merchants, the public keys with which they sign and to which Souk encrypts,
 // their products, and the product cards by which these are offered in a chat. It
 // does not own orders, nor the stock while it is being sold: a purchase locks
-// the product's row itself (see [LockProducts]) and decides there.
+// the product's row itself and decides there.
 //
 // # Words
 //

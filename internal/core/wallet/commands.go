@@ -184,13 +184,21 @@ func (c *settle) Decide(b *ledger.Batch) ([]byte, error) {
 }
 
 // succeed moves the money.
-func (c *settle) succeed(b *ledger.Batch, t *Transfer) (err error) {
+func (c *settle) succeed(b *ledger.Batch, t *Transfer) error {
 	t.State = Succeeded
 	if t.Direction == TopUp {
-		_, err = b.Transfer(c.movement(*t, c.clearing, t.Account, t.Amount.Minor, transferTopUp))
+		filled, err := b.Transfer(c.movement(*t, c.clearing, t.Account, t.Amount.Minor, transferTopUp))
+		t.TransferID = &filled.ID
 		return err
 	}
-	_, err = b.Capture(*t.HoldID, c.movement(*t, t.Account, c.clearing, t.Amount.Minor, transferReturn))
+	from, ok := c.book.get(*t.TopUpID)
+	if !ok {
+		return errRow
+	}
+	m := c.movement(*t, t.Account, c.clearing, t.Amount.Minor, transferReturn)
+	m.Reverses = from.TransferID
+	given, err := b.Capture(*t.HoldID, m)
+	t.TransferID = &given.ID
 	return err
 }
 
@@ -210,7 +218,9 @@ func (c *settle) fail(b *ledger.Batch, t *Transfer) error {
 func (c *settle) takeBack(b *ledger.Batch, t *Transfer) error {
 	t.State, t.FailureCode = Returned, c.answer.FailureCode
 	if t.Direction == Return {
-		if _, err := b.Transfer(c.movement(*t, c.clearing, t.Account, t.Amount.Minor, transferCameBack)); err != nil {
+		m := c.movement(*t, c.clearing, t.Account, t.Amount.Minor, transferCameBack)
+		m.Reverses = t.TransferID
+		if _, err := b.Transfer(m); err != nil {
 			return err
 		}
 		return c.restore(*t)

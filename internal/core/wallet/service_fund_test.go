@@ -3,6 +3,7 @@ package wallet
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,7 @@ func TestService_TopUp(t *testing.T) {
 			got.Rail != SandboxName || got.Reference == "" || got.FailureCode != "" || got.CheckAt != nil || !got.CreatedAt.Equal(start) {
 			t.Errorf("the top-up is %+v", got)
 		}
-		if read := b.wantState(t, got, Succeeded); read != got {
+		if read := b.wantState(t, got, Succeeded); !reflect.DeepEqual(read, got) {
 			t.Errorf("it is kept as %+v, want %+v", read, got)
 		}
 		b.wantBalance(t, wallet.Account, 2500, 0)

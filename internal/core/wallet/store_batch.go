@@ -10,13 +10,13 @@ import (
 var (
 	lockTransfers = store.NewLock("funding_transfers", "id uuid",
 		"id", "mode", "user_id", "source_id", "direction", "account_id", "amount_minor", "currency", "state", "rail", "rail_reference", "failure_code",
-		"hold_id", "top_up_id", "returned_minor", "check_at", "check_count", "created_at", "updated_at")
+		"hold_id", "top_up_id", "transfer_id", "returned_minor", "check_at", "check_count", "created_at", "updated_at")
 	insertTransfers = store.NewInsert("funding_transfers",
 		"id uuid", "mode integer", "user_id uuid", "source_id uuid", "direction text", "account_id bigint", "amount_minor bigint", "currency text",
 		"state text", "rail text", "hold_id uuid", "top_up_id uuid", "returned_minor bigint", "check_at timestamptz", "check_count integer",
 		"created_at timestamptz", "updated_at timestamptz")
 	updateTransfers = store.NewUpdate("funding_transfers", "id uuid", []string{"state text"}, []string{
-		"state text", "rail_reference text", "failure_code text", "returned_minor bigint", "check_at timestamptz", "check_count integer", "updated_at timestamptz"})
+		"state text", "rail_reference text", "failure_code text", "transfer_id uuid", "returned_minor bigint", "check_at timestamptz", "check_count integer", "updated_at timestamptz"})
 )
 
 // Lock queues the locking read.
@@ -27,7 +27,7 @@ func (b *Book) Lock(p *store.Pipe) {
 			reference, failure *string
 		)
 		err := r.Scan(&t.ID, (*int32)(&t.Mode), &t.UserID, &t.SourceID, (*string)(&t.Direction), &t.Account, &t.Amount.Minor, &t.Amount.Currency, (*string)(&t.State),
-			&t.Rail, &reference, &failure, &t.HoldID, &t.TopUpID, &t.ReturnedMinor, &t.CheckAt, &t.CheckCount, &t.CreatedAt, &t.UpdatedAt)
+			&t.Rail, &reference, &failure, &t.HoldID, &t.TopUpID, &t.TransferID, &t.ReturnedMinor, &t.CheckAt, &t.CheckCount, &t.CreatedAt, &t.UpdatedAt)
 		if reference != nil {
 			t.Reference = *reference
 		}
@@ -80,15 +80,17 @@ func (b *Book) writeChanged(p *store.Pipe) {
 	var (
 		ids, before, states  = make([]id.ID, n), make([]string, n), make([]string, n)
 		references, failures = make([]*string, n), make([]*string, n)
+		transfers            = make([]*id.ID, n)
 		returned, counts     = make([]int64, n), make([]int32, n)
 		checks, updated      = make([]*time.Time, n), make([]time.Time, n)
 	)
 	for i, t := range rows {
 		ids[i], before[i], states[i] = t.ID, string(t.was), string(t.State)
 		references[i], failures[i] = optional(t.Reference), optional(t.FailureCode)
+		transfers[i] = t.TransferID
 		returned[i], counts[i], checks[i], updated[i] = t.ReturnedMinor, t.CheckCount, t.CheckAt, t.UpdatedAt
 	}
-	p.Write(updateTransfers, n, ids, before, states, references, failures, returned, checks, counts, updated)
+	p.Write(updateTransfers, n, ids, before, states, references, failures, transfers, returned, checks, counts, updated)
 }
 
 func optional(s string) *string {

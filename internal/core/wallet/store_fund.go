@@ -111,7 +111,7 @@ func transferFromRow(r *ent.FundingTransfer) Transfer {
 	return Transfer{
 		ID: r.ID, Mode: r.Mode, UserID: r.UserID, SourceID: r.SourceID, Direction: Direction(r.Direction), Account: r.AccountID,
 		Amount: money.Amount{Minor: r.AmountMinor, Currency: r.Currency}, State: State(r.State), Rail: r.Rail,
-		Reference: r.RailReference, FailureCode: r.FailureCode, HoldID: r.HoldID, TopUpID: r.TopUpID, ReturnedMinor: r.ReturnedMinor,
+		Reference: r.RailReference, FailureCode: r.FailureCode, HoldID: r.HoldID, TopUpID: r.TopUpID, TransferID: r.TransferID, ReturnedMinor: r.ReturnedMinor,
 		CheckAt: r.CheckAt, CheckCount: r.CheckCount, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 }

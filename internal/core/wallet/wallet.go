@@ -86,6 +86,7 @@ type Transfer struct {
 	FailureCode   string
 	HoldID        *id.ID // of a return
 	TopUpID       *id.ID // of a return
+	TransferID    *id.ID // the ledger's, once it has succeeded
 	ReturnedMinor int64  // of a top-up: what was given back, or is about to be
 	CheckAt       *time.Time
 	CheckCount    int32
