@@ -2,6 +2,8 @@
 package docs_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
@@ -201,4 +203,24 @@ func fieldOf(typ reflect.Type, key string) []int {
 		}
 	}
 	panic("config.Keys names " + key + ", which no field has")
+}
+
+// trusted is an entry of a list of trusted documents.
+var trusted = regexp.MustCompile(`"([0-9a-f]{64})": "([^"]+)"`)
+
+// TestTrustedDocuments holds ids that are hashes against their texts.
+func TestTrustedDocuments(t *testing.T) {
+	t.Parallel()
+	count := 0
+	for name, page := range pages(t) {
+		for _, m := range trusted.FindAllStringSubmatch(page, -1) {
+			count++
+			if sum := sha256.Sum256([]byte(m[2])); hex.EncodeToString(sum[:]) != m[1] {
+				t.Errorf("%s: the hash of %q is %x", name, m[2], sum)
+			}
+		}
+	}
+	if count == 0 {
+		t.Error("no trusted document was found")
+	}
 }

@@ -23,9 +23,9 @@ type demoCmd struct {
 // Help is what souk demo --help says below its first line.
 func (demoCmd) Help() string {
 	return `
-Nothing needs to be installed or set. It starts Souk and a merchant's product
-server on free ports, performs a purchase through the public API, printing every
-GraphQL document that it sends, and leaves both running for you to try.
+Nothing needs to be installed or set. It starts Souk, on port 8080 if that is free,
+and a merchant's product server, performs a purchase through the public API,
+printing every GraphQL document that it sends, and leaves both running for you to try.
 `
 }
 

@@ -24,6 +24,7 @@ func (keysRotateCmd) Help() string {
 	return `
 The new key is published at once and used some minutes later, when those who keep
 a copy of Souk's keys have fetched it. The old one is accepted for a while longer.
+While a new key waits for its time there is no need of another, and none is made.
 `
 }
 
@@ -34,12 +35,21 @@ func (c keysRotateCmd) Run(ctx context.Context, g *Globals) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("the new %s key is used from %s\n", c.Purpose, from.UTC().Format(time.RFC3339))
+		fmt.Printf("the newest %s key is used from %s\n", c.Purpose, from.UTC().Format(time.RFC3339))
 		return nil
 	})
 }
 
 type keysSealCmd struct{}
+
+// Help is what souk keys seal --help says below its first line.
+func (keysSealCmd) Help() string {
+	return `
+The new key goes into the keyset file (seal.keyset_file) beside the old ones, which
+backups still need. If processes have copies of that file, copy it to all of them
+right afterwards: they look at it every 30 seconds.
+`
+}
 
 // Run rotates the sealing key and seals every secret anew.
 func (keysSealCmd) Run(ctx context.Context, g *Globals) error {

@@ -104,26 +104,27 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
+	if len(args) == 0 || args[0] == "help" {
+		args = append(args[min(len(args), 1):], "--help")
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
 		var bad *kong.ParseError
 		if errors.As(err, &bad) {
-			return fmt.Errorf("%w\nTry: souk %s --help", err, strings.Join(commandOf(args), " "))
+			return fmt.Errorf("%w\nTry: %s --help", err, commandOf(bad.Context))
 		}
 		return err
 	}
 	return command.Run(&c.Globals)
 }
 
-// commandOf gives the words of a command line before its first flag.
-func commandOf(args []string) []string {
-	for i, a := range args {
-		if strings.HasPrefix(a, "-") {
-			return args[:i]
+// commandOf gives the command that was understood before a fault.
+func commandOf(c *kong.Context) string {
+	words := []string{"souk"}
+	for _, p := range c.Path {
+		if p.Command != nil {
+			words = append(words, p.Command.Name)
 		}
 	}
-	return args
+	return strings.Join(words, " ")
 }

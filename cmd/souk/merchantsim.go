@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/soukhq/souk/internal/merchantsim"
 )
@@ -20,6 +21,9 @@ goes to an fsynced log in its data folder. See docs/merchants.md.
 
 // Run serves until the process is told to stop.
 func (c *merchantSimCmd) Run(ctx context.Context, g *Globals) error {
+	if g.Addr != "" || g.DataDir != "" {
+		return errors.New("--addr and --data-dir are souk serve's: a product server has --listen and --data")
+	}
 	cfg, err := g.load()
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 )
 
 type outboxCmd struct {
-	Status outboxStatusCmd `cmd:"" help:"Show what waits, and what is no longer tried. Exits with 1 if something is not."`
-	Revive outboxReviveCmd `cmd:"" help:"Have events that are no longer tried told again."`
+	Status outboxStatusCmd `cmd:"" help:"Show what waits, and what is dead. Exits with 1 if an event is dead."`
+	Revive outboxReviveCmd `cmd:"" help:"Have dead events tried again."`
 }
 
 type outboxStatusCmd struct {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/soukhq/souk/internal/base/auth"
@@ -33,6 +34,11 @@ func Listen(ctx context.Context, cfg config.Config) (net.Listener, config.Config
 // Serve serves the API until ctx ends, and, where it is set so, does the
 // background work beside it. ready is told how others reach it.
 func (a *App) Serve(ctx context.Context, l net.Listener, ready func(url string)) error {
+	unlock, err := a.lockData()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	done, err := a.writePid()
 	if err != nil {
 		return err
@@ -74,7 +80,8 @@ func (a *App) serveOn(ctx context.Context, listener net.Listener, ready func(url
 	}
 	select {
 	case err := <-served:
-		return err
+		stopWork()
+		return errors.Join(err, <-worked)
 	case <-ctx.Done():
 	}
 	// First no new callers, then the requests that run, then the work behind.
@@ -136,6 +143,23 @@ func (a *App) writePid() (done func(), err error) {
 		return nil, fmt.Errorf("pid file: %w", err)
 	}
 	return func() { _ = os.Remove(path) }, nil
+}
+
+// lockData keeps the data folder of the embedded default for this process alone:
+// each has a Redis of its own inside. The lock ends with the process.
+func (a *App) lockData() (unlock func(), err error) {
+	if a.Config.Production() {
+		return func() {}, nil
+	}
+	f, err := os.OpenFile(filepath.Join(a.Config.Data.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304 -- the operator names it
+	if err != nil {
+		return nil, fmt.Errorf("lock the data folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("another souk serves from %s: stop it, or use another folder (--data-dir): %w", a.Config.Data.Dir, err)
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 // urlFile is where the embedded default notes how it was last reached, so that

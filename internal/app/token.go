@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/soukhq/souk/internal/base/auth"
@@ -27,7 +28,7 @@ func (a *App) Token(ctx context.Context, r TokenRequest) (string, error) {
 	claims := map[string]any{}
 	if r.Role != "" {
 		claims["souk_role"] = r.Role
-	} else if _, _, err := a.Users.Provision(ctx, a.Provisioner(), user.Profile{ExternalID: r.Subject, DisplayName: r.Subject}); err != nil {
+	} else if _, _, err := a.Users.Provision(ctx, a.provisionerIn(r.Claims["souk_sandbox"]), user.Profile{ExternalID: r.Subject, DisplayName: r.Subject}); err != nil {
 		return "", err
 	}
 	for k, v := range r.Claims {
@@ -37,6 +38,15 @@ func (a *App) Token(ctx context.Context, r TokenRequest) (string, error) {
 		Issuer: a.PublicURL(), Audience: a.Config.Identity.Audience, Subject: r.Subject,
 		Now: time.Now(), Lifetime: r.Lifetime, Claims: claims, Header: r.Header,
 	})
+}
+
+// provisionerIn is the provisioner in the sandbox that a claim names, if it does.
+func (a *App) provisionerIn(sandbox any) auth.Viewer {
+	v := a.Provisioner()
+	if n, ok := sandbox.(float64); ok && n == math.Trunc(n) && n > 0 && n <= float64(mode.Max) {
+		v.Mode = mode.Mode(n)
+	}
+	return v
 }
 
 // Provisioner is the chat app's server as the embedded issuer knows it, for what
