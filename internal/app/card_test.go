@@ -75,6 +75,21 @@ func forge(t *testing.T, header, payload any, sign func(signed string) []byte) s
 
 func unsigned(string) []byte { return nil }
 
+// The order is for what the buyer saw, whatever the product is called by now.
+func TestCard_NameOfTheOrder(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *testBundle) {
+		shop, alice := b.shop(t, 10), b.rich(t, "Alice", 5000)
+		c := shop.offered()
+		c.Name = "First flush tea"
+		o := b.buy(t, alice, signed(t, c, shop.Keys().Sign))
+		var out struct{ Order struct{ Name string } }
+		b.ask(t, alice.Token, `query($id: ID!) { order(id: $id) { name } }`, map[string]any{"id": o.ID}, &out)
+		if out.Order.Name != c.Name {
+			t.Errorf("the order is for %q, want %q", out.Order.Name, c.Name)
+		}
+	})
+}
+
 // Only what the merchant itself has signed, as a card, counts.
 func TestCard_Forged(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *testBundle) {

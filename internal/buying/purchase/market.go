@@ -21,7 +21,7 @@ func (k Market) Offer(ctx context.Context, m mode.Mode, token string) (Offer, er
 		return Offer{}, err
 	}
 	return Offer{
-		MerchantID: seller.ID, Account: account, ProductID: product.ID, SKU: product.SKU, Name: product.Name, Price: card.Price,
+		MerchantID: seller.ID, Account: account, ProductID: product.ID, SKU: product.SKU, Name: card.Name, Price: card.Price,
 		StockCounted: product.Stock != nil, SellerAt: seller.UpdatedAt, Confirmed: card.Confirm == merchant.ConfirmCard,
 	}, nil
 }
