@@ -522,5 +522,5 @@ func principal(v auth.Viewer) string {
 	case auth.Merchant:
 		return "merchant:" + v.MerchantID.String()
 	}
-	return fmt.Sprintf("%s:%s:%s:%s", v.Kind, v.Mode, v.Issuer, v.Subject)
+	return fmt.Sprintf("%s:%s:%q:%q", v.Kind, v.Mode, v.Issuer, v.Subject) // quoted, so that no two read the same
 }
