@@ -315,7 +315,9 @@ func (s *socket) run(ctx context.Context, id string, op *socketOperation, req *r
 		}
 		return ctx.Err() == nil && s.sendResponse(id, resp)
 	})
-	if ctx.Err() == nil { // else the client, or the end of the connection, has said why
+	// Otherwise the client, or the end of the connection, has said why. What ends
+	// the caller's context comes to the operation's a moment later.
+	if ctx.Err() == nil && s.caller.Err() == nil {
 		s.finish(id, op, failed...)
 	}
 }

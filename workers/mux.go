@@ -54,7 +54,7 @@ func onEvent(log *slog.Logger, ob *outbox.Outbox, handle func(context.Context, o
 	return func(ctx context.Context, t *asynq.Task) error {
 		var e eventTask
 		if err := json.Unmarshal(t.Payload(), &e); err != nil {
-			return left(ctx, log, t, err)
+			return left(ctx, log, t, errors.Join(err, unreadable(ctx, ob, err)))
 		}
 		err := safely(func() error {
 			return handle(ctx, outbox.Event{ID: e.ID, Mode: e.Mode, Topic: e.Topic, SubjectID: e.Subject, Payload: e.Payload, At: e.At})
@@ -65,6 +65,16 @@ func onEvent(log *slog.Logger, ob *outbox.Outbox, handle func(context.Context, o
 		failed := ob.Fail(context.WithoutCancel(ctx), e.ID, err, errs.IsRefusal(err))
 		return left(ctx, log, t, errors.Join(err, failed))
 	}
+}
+
+// unreadable gives up an event whose task does not say what it is.
+func unreadable(ctx context.Context, ob *outbox.Outbox, why error) error {
+	task, _ := asynq.GetTaskID(ctx)
+	event, err := id.Parse(task)
+	if err != nil {
+		return err
+	}
+	return ob.Fail(ctx, event, why, true)
 }
 
 // onDue handles tasks that name a row.

@@ -13,7 +13,7 @@ const (
 	taskTime = 30 * time.Second
 	// maxDeaths is how many workers may die over a task before the queue lays it
 	// aside. Handlers themselves never ask the queue to retry.
-	maxDeaths = 5
+	maxDeaths = 25
 )
 
 // afterDeath is when a task whose worker died runs again.
@@ -29,9 +29,12 @@ func newQueue(r redis.UniversalClient) *queue {
 	return &queue{client: asynq.NewClientFromRedisClient(r), tasks: asynq.NewInspectorFromRedisClient(r)}
 }
 
+// errLaidAside says that a task had cost so many workers their lives that the
+// queue had laid it aside. It is taken away, so that it can be put there again.
+var errLaidAside = errors.New("workers died over it, again and again")
+
 // put puts a task on a queue under an id. One that is there already waits or is
-// being done; but one that was laid aside would keep its row waiting for ever, so
-// it makes room.
+// being done.
 func (q *queue) put(ctx context.Context, name, taskID string, t *asynq.Task) error {
 	enqueue := func() error {
 		_, err := q.client.EnqueueContext(ctx, t,
@@ -53,6 +56,7 @@ func (q *queue) put(ctx context.Context, name, taskID string, t *asynq.Task) err
 		if err := q.tasks.DeleteTask(name, taskID); err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
 			return err
 		}
+		return errLaidAside
 	}
 	if err := enqueue(); !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return err

@@ -136,5 +136,9 @@ func (r *relay) send(ctx context.Context, e outbox.Event) error {
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	return r.queue.put(ctx, QueueEvents, e.ID.String(), asynq.NewTask(typ, payload))
+	err = r.queue.put(ctx, QueueEvents, e.ID.String(), asynq.NewTask(typ, payload))
+	if errors.Is(err, errLaidAside) {
+		return r.outbox.Fail(ctx, e.ID, err, false)
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -95,7 +96,7 @@ func (w *Workers) enqueueDue(ctx context.Context, typ, queue string, ids []id.ID
 		return err
 	}
 	for _, u := range ids {
-		if err := w.queue.put(ctx, queue, typ+":"+u.String(), asynq.NewTask(typ, []byte(u.String()))); err != nil {
+		if err := w.queue.put(ctx, queue, typ+":"+u.String(), asynq.NewTask(typ, []byte(u.String()))); err != nil && !errors.Is(err, errLaidAside) {
 			return err
 		}
 	}

@@ -111,6 +111,11 @@ func (a *App) routes(api http.Handler, state *health) http.Handler {
 
 // Work does the background work until ctx ends.
 func (a *App) Work(ctx context.Context) error {
+	unlock, err := a.lockData()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	done, err := a.writePid()
 	if err != nil {
 		return err
@@ -157,7 +162,10 @@ func (a *App) lockData() (unlock func(), err error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("another souk serves from %s: stop it, or use another folder (--data-dir): %w", a.Config.Data.Dir, err)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another souk runs in %s: stop it, or use another folder (--data-dir)", a.Config.Data.Dir)
+		}
+		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
 	return func() { _ = f.Close() }, nil
 }

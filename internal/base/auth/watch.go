@@ -63,8 +63,11 @@ func (v *Verifier) Watch(ctx context.Context, viewer Viewer) (context.Context, c
 	}
 	one := &watcher{viewer: viewer, end: end}
 	ctx = context.WithValue(ctx, recheckKey{}, func() bool {
-		v.confirm(ctx, one)
-		return ctx.Err() != nil
+		if _, ended := v.confirm(ctx, one); !ended {
+			return ctx.Err() != nil
+		}
+		<-ctx.Done() // whoever was the first to end it may be in the midst of it
+		return true
 	})
 	v.watchers.add(ctx, one)
 	// A revocation between the token's verification and now went unwatched.
@@ -90,32 +93,29 @@ func (v *Verifier) still(ctx context.Context, viewer Viewer) error {
 func (v *Verifier) recheck(ctx context.Context) (sure bool) {
 	sure = true
 	for _, one := range v.watchers.list() {
-		if !v.confirm(ctx, one) {
+		if known, _ := v.confirm(ctx, one); !known {
 			sure = false
 		}
 	}
 	return sure
 }
 
-// confirm ends what a viewer has open if it is not in good standing any more, and
-// tells whether that could be found out.
-func (v *Verifier) confirm(ctx context.Context, one *watcher) (sure bool) {
+// confirm ends what a viewer has open if it is not in good standing any more. It
+// tells whether that could be found out, and whether it is so.
+func (v *Verifier) confirm(ctx context.Context, one *watcher) (known, ended bool) {
 	err := v.still(ctx, one.viewer)
-	if err == nil {
-		return true
-	}
-	if isUnavailable(err) {
-		return false
+	if err == nil || isUnavailable(err) {
+		return err == nil, false
 	}
 	one.end(errs.ErrUnauthenticated)
-	return true
+	return true, true
 }
 
 type recheckKey struct{}
 
 // Recheck asks again about the viewer whose token a context of
 // [Verifier.Watch] guards, and tells whether that context has ended: it does if
-// the viewer is not in good standing. A context made of it may end a moment later.
+// the viewer is not in good standing. One that was made of it may end a moment later.
 //
 // Somebody who is removed loses what they follow and their tokens at once, and
 // the signal of either may be the first: whoever tells a client why a stream

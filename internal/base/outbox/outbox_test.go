@@ -100,7 +100,7 @@ func TestOutbox_FailedComesBackAfterAPause(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *testBundle) {
 		e := b.emit(t)
 		b.lease(t, time.Minute)
-		if err := b.Fail(t.Context(), e, errors.New("the merchant is away"), false); err != nil {
+		if err := b.Fail(t.Context(), e, errors.New("the merchant is \x00 away \xff"), false); err != nil {
 			t.Fatal(err)
 		}
 		// A flushed queue is no reason to hurry what waits anyway.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/soukhq/souk/internal/base/id"
 )
@@ -68,7 +68,7 @@ func pause(n int32) time.Duration {
 // revived.
 func (o *Outbox) Fail(ctx context.Context, event id.ID, cause error, final bool) error {
 	return o.db.InTx(ctx, func(ctx context.Context) error {
-		return o.markFailed(ctx, event, cut(cause.Error()), final)
+		return o.markFailed(ctx, event, clean(cause.Error()), final)
 	})
 }
 
@@ -88,16 +88,11 @@ func (o *Outbox) Revive(ctx context.Context, events ...id.ID) (n int, err error)
 	return n, err
 }
 
-// cut shortens a text without leaving half a character.
-func cut(s string) string {
-	if len(s) <= errorMax {
-		return s
-	}
-	s = s[:errorMax]
-	for !utf8.ValidString(s) && len(s) > 0 {
-		s = s[:len(s)-1]
-	}
-	return s
+// clean makes a text one that every engine takes: of bounded length, UTF-8, and
+// without NUL.
+func clean(s string) string {
+	s = s[:min(len(s), errorMax)]
+	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 }
 
 // Prune removes up to limit events that were done before the given time.

@@ -30,13 +30,13 @@ type Changed struct {
 	Version     int32  `json:"version"` // of the order
 	State       State  `json:"state"`
 	AmountMinor int64  `json:"amountMinor"` // what moved: the total, or what was refunded
-	Refunded    int64  `json:"refunded"`    // what had gone back by then, minor units
+	Refunded    *int64 `json:"refunded"`    // what had gone back by then, minor units; none: not written down
 	RefundID    *id.ID `json:"refundId,omitempty"`
 	Reason      string `json:"reason,omitempty"`
 }
 
 func (o Order) event(topic string, c Changed) outbox.Event {
-	c.Version, c.State, c.Refunded = o.Version, o.State, o.RefundedMinor
+	c.Version, c.State, c.Refunded = o.Version, o.State, &o.RefundedMinor
 	payload, err := json.Marshal(c)
 	if err != nil {
 		panic(fmt.Sprintf("purchase: event does not encode: %v", err)) // plain fields always do

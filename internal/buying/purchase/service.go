@@ -310,6 +310,12 @@ type RefundInput struct {
 	Reason  string        `json:"reason,omitempty"`
 }
 
+// asked is what the audit log keeps of a refund that an operator asked for.
+type asked struct {
+	RefundInput
+	Key id.ID `json:"key"` // of the call: the same when it is sent again
+}
+
 // Refund gives money back for a paid order. Only its merchant and operators may.
 //
 // Refusals: ORDER_NOT_FOUND, ORDER_STATE, REFUND_AMOUNT, MERCHANT_FUNDS,
@@ -334,7 +340,7 @@ func (s *Service) Refund(ctx context.Context, v auth.Viewer, in RefundInput) (Do
 	if v.Kind == auth.Operator {
 		// It is somebody else's money: who asked is written down first.
 		err := s.DB.InTx(ctx, func(ctx context.Context) error {
-			return audit.Record(ctx, s.DB, audit.Entry{By: v, Action: "order.refund", SubjectID: o.ID, Detail: in, At: s.Clock.Now(o.Mode)})
+			return audit.Record(ctx, s.DB, audit.Entry{By: v, Action: "order.refund", SubjectID: o.ID, Detail: asked{in, key.ID}, At: s.Clock.Now(o.Mode)})
 		})
 		if err != nil {
 			return Done{}, fmt.Errorf("refund: %w", err)

@@ -115,11 +115,14 @@ func receipt(o Order, c Changed, e outbox.Event) Receipt {
 func (s *Service) notice(o Order, c Changed, e outbox.Event) (Notice, error) {
 	d := noticeData{
 		OrderID: id.Global("Order", o.ID), State: c.State, SKU: o.SKU, Quantity: o.Quantity,
-		Total: o.Total().ToWire(), Refunded: money.Amount{Minor: c.Refunded, Currency: o.Currency}.ToWire(), Reference: o.Reference, Reason: c.Reason,
+		Total: o.Total().ToWire(), Refunded: o.Refunded().ToWire(), Reference: o.Reference, Reason: c.Reason,
 		Buyer: s.Tellers.Pseudonym(o.BuyerID, o.MerchantID), Mode: "live",
 	}
 	if !o.Mode.IsLive() {
 		d.Mode = "sandbox"
+	}
+	if c.Refunded != nil {
+		d.Refunded = money.Amount{Minor: *c.Refunded, Currency: o.Currency}.ToWire()
 	}
 	if c.AmountMinor != 0 {
 		a := money.Amount{Minor: c.AmountMinor, Currency: o.Currency}.ToWire()

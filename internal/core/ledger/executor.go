@@ -28,10 +28,12 @@ const outage = 15 * time.Second
 
 // Souk keeps rows locked for milliseconds. If something else keeps one for longer
 // than a connection waits, commands that need the row are refused after a short
-// wait for some time, so that they do not hold up all the others.
+// wait for some time, so that they do not hold up all the others: the first of a
+// batch after lockedWait, the rest, which may be hundreds, after lockedBrief.
 const (
-	lockedWait = 50 * time.Millisecond
-	lockedFor  = 10 * time.Second
+	lockedWait  = 50 * time.Millisecond
+	lockedBrief = 5 * time.Millisecond
+	lockedFor   = 10 * time.Second
 )
 
 // Reply is the answer to a command, given after its transaction was committed.
@@ -53,8 +55,9 @@ type Executor struct {
 	stop   chan struct{}
 	done   chan struct{}
 	once   sync.Once
-	// hurry is until when commands wait no longer than lockedWait for a row.
-	hurry time.Time
+	// hurry is until when commands wait for a row no longer than lockWait.
+	hurry    time.Time
+	lockWait time.Duration
 }
 
 type pending struct {
@@ -64,6 +67,8 @@ type pending struct {
 	reply chan Reply
 	// answer is what will be said once the batch is committed.
 	answer Reply
+	// unsure is set when the connection was lost in a run: it may have committed.
+	unsure bool
 }
 
 // NewExecutor starts an executor. Books are locked and written in the order in
@@ -125,6 +130,7 @@ func (x *Executor) run() {
 				return
 			}
 		}
+		x.lockWait = lockedWait
 		x.execute(batch)
 	}
 }
@@ -159,23 +165,36 @@ func (x *Executor) execute(batch []*pending) {
 		for _, p := range batch {
 			p.reply <- Reply{Err: ErrUnknownOutcome.Because(err)}
 		}
-	case len(batch) == 1 && store.IsLocked(err):
-		x.log.Warn("payments: a row is locked by another", "err", err, "command", fmt.Sprintf("%T", batch[0].cmd))
-		batch[0].reply <- Reply{Err: ErrBusy.Because(err)}
+	case store.IsLocked(err):
+		x.hurry = time.Now().Add(lockedFor)
+		x.executeLocked(batch, err)
 	case len(batch) == 1:
 		x.log.Error("payments: command failed", "err", err, "command", fmt.Sprintf("%T", batch[0].cmd))
 		batch[0].reply <- Reply{Err: fmt.Errorf("%T: %w", batch[0].cmd, err)}
-	case store.IsLocked(err):
-		x.log.Warn("payments: a row is locked by another, trying commands one by one", "err", err, "commands", len(batch))
-		x.hurry = time.Now().Add(lockedFor)
-		for i := range batch {
-			x.execute(batch[i : i+1])
-		}
 	default:
 		x.log.Warn("payments: batch failed, trying halves", "err", err, "commands", len(batch))
 		x.execute(batch[:len(batch)/2])
 		x.execute(batch[len(batch)/2:])
 	}
+}
+
+// executeLocked tries each command of a batch by itself, and refuses one that
+// needs a row which is locked.
+func (x *Executor) executeLocked(batch []*pending, err error) {
+	if len(batch) > 1 {
+		x.log.Warn("payments: a row is locked by another, trying commands one by one", "err", err, "commands", len(batch))
+		for i := range batch {
+			x.execute(batch[i : i+1])
+		}
+		return
+	}
+	x.lockWait = lockedBrief
+	x.log.Warn("payments: a row is locked by another", "err", err, "command", fmt.Sprintf("%T", batch[0].cmd))
+	refusal := ErrBusy
+	if batch[0].unsure { // what holds the row may be its own commit
+		refusal = ErrUnknownOutcome
+	}
+	batch[0].reply <- Reply{Err: refusal.Because(err)}
 }
 
 // persist runs a batch until it is committed, or fails for good. To run it again
@@ -189,6 +208,9 @@ func (x *Executor) persist(batch []*pending) error {
 		case err == nil:
 			return nil
 		case store.IsGone(err):
+			for _, p := range batch {
+				p.unsure = true
+			}
 			if time.Now().After(deadline) {
 				return err
 			}
@@ -223,7 +245,7 @@ func (x *Executor) commit(batch []*pending) (err error) {
 	}()
 
 	if time.Now().Before(x.hurry) {
-		p.WaitForLocks(lockedWait)
+		p.WaitForLocks(x.lockWait)
 	}
 	x.batch.reset()
 	for _, b := range x.books {

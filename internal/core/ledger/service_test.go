@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -227,5 +228,41 @@ func TestService_Statement_Line(t *testing.T) {
 				t.Errorf("the line is %+v", l)
 			}
 		}
+	})
+}
+
+// What is closed neither takes nor gives, and holds nothing.
+func TestService_Close(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *testBundle) {
+		a, other := b.euros(t, 1000), b.euros(t, 1000)
+		owner := b.read(t, a)
+		shut := func() (ok bool) {
+			t.Helper()
+			err := b.db.InTx(t.Context(), func(ctx context.Context) (err error) {
+				ok, err = b.Close(ctx, owner.Owner, owner.OwnerID)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ok
+		}
+		h := id.New()
+		if shut() {
+			t.Error("closed with a balance")
+		}
+		mustDo(t, b.x, pay(a, other, 999))
+		mustDo(t, b.x, hold(h, a, 1))
+		if shut() {
+			t.Error("closed with a hold")
+		}
+		mustDo(t, b.x, capture(h, a, other, 1))
+		if !shut() || !b.read(t, a).Closed || b.read(t, other).Closed {
+			t.Errorf("closed are %+v and %+v", b.read(t, a), b.read(t, other))
+		}
+		wantErr(t, b.x.Do(t.Context(), pay(other, a, 1)), ErrAccountClosed)
+		wantErr(t, b.x.Do(t.Context(), pay(a, other, 1)), ErrAccountClosed)
+		wantErr(t, b.x.Do(t.Context(), hold(id.New(), a, 1)), ErrAccountClosed)
+		b.wantWhole(t)
 	})
 }

@@ -87,6 +87,12 @@ var rules = []struct{ name, query, say string }{
 		"%d was given back of %d",
 	},
 	{
+		"reversals name transfers that exist",
+		`SELECT r.debit_account_id, COUNT(*), 0 FROM transfers r LEFT JOIN transfers t ON t.id = r.reverses_id
+		  WHERE r.reverses_id IS NOT NULL AND t.id IS NULL GROUP BY r.debit_account_id LIMIT $1`,
+		"%d reversals are of an unknown transfer (expected %d)",
+	},
+	{
 		"captured holds took no more than they held, and others nothing",
 		`SELECT account_id, captured_minor, amount_minor FROM holds
 		  WHERE captured_minor > amount_minor OR (state <> 'CAPTURED' AND captured_minor <> 0) OR (state = 'CAPTURED' AND captured_minor = 0) LIMIT $1`,

@@ -49,6 +49,7 @@ func TestService_Verify_FindsCorruption(t *testing.T) {
 			SELECT '%s', credit_account_id, debit_account_id, %d, 'REFUND', subject_id, id, created_at FROM transfers WHERE debit_account_id = %d AND amount_minor = 100`,
 			id.New(), minor, s.buyer)
 	}
+	const closed, dangling = "closed accounts are empty", "reversals name transfers that exist"
 	tests := []struct {
 		name  string
 		spoil func(s scene) string
@@ -92,6 +93,18 @@ func TestService_Verify_FindsCorruption(t *testing.T) {
 		}, []string{held}},
 		{"a part given back, and the balances forgotten", func(s scene) string { return giveBack(s, 100) }, []string{balances}},
 		{"more given back than was moved", func(s scene) string { return giveBack(s, 101) }, []string{balances, reversals}},
+		{"given back, come back, and given back again", func(s scene) string {
+			first, again := id.New(), id.New()
+			const moved = `(SELECT id FROM transfers WHERE debit_account_id = %[1]d AND amount_minor = 100), CURRENT_TIMESTAMP`
+			return fmt.Sprintf(`INSERT INTO transfers (id, debit_account_id, credit_account_id, amount_minor, kind, subject_id, reverses_id, created_at) VALUES
+				('%[3]s', %[2]d, %[1]d, 100, 'RETURN', '%[3]s', `+moved+`),
+				('%[4]s', %[1]d, %[2]d, 100, 'CAME_BACK', '%[3]s', '%[3]s', CURRENT_TIMESTAMP),
+				('%[5]s', %[2]d, %[1]d, 100, 'RETURN', '%[3]s', `+moved+`)`, s.buyer, s.shop, first, id.New(), again)
+		}, []string{balances}},
+		{"a reversal of nothing", func(s scene) string {
+			return fmt.Sprintf(`UPDATE transfers SET reverses_id = '%s' WHERE debit_account_id = %d AND amount_minor = 100`, id.New(), s.buyer)
+		}, []string{dangling}},
+		{"a closed account with money", func(s scene) string { return fmt.Sprintf(`UPDATE accounts SET closed = true WHERE id = %d`, s.shop) }, []string{closed}},
 		{"given back to another", func(s scene) string {
 			return fmt.Sprintf(`UPDATE transfers SET reverses_id = (SELECT id FROM transfers WHERE debit_account_id = %d AND amount_minor = 250)
 				WHERE debit_account_id = %[1]d AND amount_minor = 100`, s.buyer)

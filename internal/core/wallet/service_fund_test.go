@@ -17,6 +17,7 @@ import (
 	"github.com/soukhq/souk/internal/base/id"
 	"github.com/soukhq/souk/internal/base/mode"
 	"github.com/soukhq/souk/internal/base/money"
+	"github.com/soukhq/souk/internal/base/page"
 	"github.com/soukhq/souk/internal/core/ledger"
 )
 
@@ -517,6 +518,14 @@ func TestService_Return_Outcomes(t *testing.T) {
 		b.wantBalance(t, wallet.Account, 1000, 0)
 		if n := b.now(t, top).ReturnedMinor; n != 0 {
 			t.Errorf("%d count as returned", n)
+		}
+		p, err := b.Statement(t.Context(), wallet, page.Slice{Limit: 10})
+		if err != nil || len(p.Items) != 3 {
+			t.Fatalf("the statement is %+v, %v", p, err)
+		}
+		back, away, filled := p.Items[0], p.Items[1], p.Items[2]
+		if filled.Reverses != nil || away.Reverses == nil || *away.Reverses != filled.ID || back.Reverses == nil || *back.Reverses != away.ID {
+			t.Errorf("what reverses what: %+v", p.Items)
 		}
 		b.wantClearing(t, "fake", -1000)
 		b.wantWhole(t)
