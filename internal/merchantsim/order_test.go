@@ -1,6 +1,7 @@
 package merchantsim
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"strings"
@@ -67,8 +68,13 @@ func TestServer_Order_Refusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := b.souk.seal(t, good(), generate(t, jose.ECDHESA256KW))
-	tampered := b.souk.seal(t, good(), to)
-	tampered = tampered[:len(tampered)-2] + "AA"
+	tag := []byte(b.souk.seal(t, good(), to))
+	if i := bytes.LastIndexByte(tag, '.') + 1; tag[i] != 'A' {
+		tag[i] = 'A'
+	} else {
+		tag[i] = 'B'
+	}
+	tampered := string(tag)
 	for _, c := range []struct {
 		name, body string
 		status     int
