@@ -65,7 +65,7 @@ func (d *drill) build(ctx context.Context) (all []*process, err error) {
 		addresses = addresses[:1]
 	}
 	for i := range addresses {
-		if addresses[i], err = freePort(d.random.IntN); err != nil {
+		if addresses[i], err = freePort(); err != nil {
 			return nil, err
 		}
 	}
@@ -143,7 +143,7 @@ func (d *drill) prepareServices(ctx context.Context, start func(*process) error)
 	if err != nil {
 		return fmt.Errorf("create a database: %w", err)
 	}
-	address, err := freePort(d.random.IntN)
+	address, err := freePort()
 	if err != nil {
 		return err
 	}

@@ -200,7 +200,7 @@ func (d *drill) invite(ctx context.Context, name string) (*user, error) {
 
 // newShop says how a merchant's product server runs.
 func (d *drill) newShop(i int) (*shop, error) {
-	address, err := freePort(d.random.IntN)
+	address, err := freePort()
 	if err != nil {
 		return nil, err
 	}
