@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -117,19 +118,13 @@ func (b *testBundle) emit(t *testing.T, topic string) id.ID {
 // settled waits until no event waits any more, and gives those that are dead.
 func (b *testBundle) settled(t *testing.T) []outbox.Failed {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	testkit.Eventually(t, t.Context(), func() error {
 		n, _, err := b.outbox.Depth(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d events still wait", n)
 		}
-		if n == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d events still wait", n)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return err
+	})
 	dead, err := b.outbox.Dead(t.Context(), 10)
 	if err != nil {
 		t.Fatal(err)

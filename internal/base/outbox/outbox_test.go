@@ -50,6 +50,24 @@ func (b *testBundle) lease(t *testing.T, lease time.Duration) (ids []id.ID) {
 	return ids
 }
 
+// dueIn tells how long from a moment an event rests.
+func (b *testBundle) dueIn(t *testing.T, e id.ID, from time.Time) time.Duration {
+	t.Helper()
+	row, err := b.db.Client(t.Context()).OutboxEvent.Get(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row.DueAt.Sub(from)
+}
+
+// rest has an event rest for so long from now; below zero, its rest is over.
+func (b *testBundle) rest(t *testing.T, e id.ID, d time.Duration) {
+	t.Helper()
+	if err := b.db.Client(t.Context()).OutboxEvent.UpdateOneID(e).SetDueAt(time.Now().UTC().Add(d)).Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (b *testBundle) wantDepth(t *testing.T, want int) {
 	t.Helper()
 	if n, _, err := b.Depth(t.Context()); err != nil || n != want {
@@ -60,13 +78,17 @@ func (b *testBundle) wantDepth(t *testing.T, want int) {
 func TestOutbox_LeaseIsExclusiveUntilItRunsOut(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *testBundle) {
 		e := b.emit(t)
-		if got := b.lease(t, 300*time.Millisecond); !slices.Equal(got, []id.ID{e}) {
+		before := time.Now()
+		if got := b.lease(t, time.Minute); !slices.Equal(got, []id.ID{e}) {
 			t.Fatalf("first lease got %v, want %v", got, e)
+		}
+		if d := b.dueIn(t, e, before); d < time.Minute-time.Millisecond || d > 2*time.Minute {
+			t.Errorf("leased for %v, want a minute", d)
 		}
 		if got := b.lease(t, time.Minute); len(got) > 0 {
 			t.Errorf("a leased event was leased again: %v", got)
 		}
-		time.Sleep(350 * time.Millisecond)
+		b.rest(t, e, -time.Second)
 		if got := b.lease(t, time.Minute); !slices.Equal(got, []id.ID{e}) {
 			t.Errorf("after its lease got %v, want %v", got, e)
 		}
@@ -100,9 +122,17 @@ func TestOutbox_FailedComesBackAfterAPause(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *testBundle) {
 		e := b.emit(t)
 		b.lease(t, time.Minute)
+		before := time.Now()
 		if err := b.Fail(t.Context(), e, errors.New("the merchant is \x00 away \xff"), false); err != nil {
 			t.Fatal(err)
 		}
+		if d := b.dueIn(t, e, before); d < 499*time.Millisecond {
+			t.Errorf("due after %v, want a pause of half a second to one", d)
+		}
+		if d := b.dueIn(t, e, time.Now()); d > time.Second {
+			t.Errorf("due in %v, want a pause of half a second to one", d)
+		}
+		b.rest(t, e, time.Minute)
 		// A flushed queue is no reason to hurry what waits anyway.
 		if _, err := b.ResendAll(t.Context()); err != nil {
 			t.Fatal(err)
@@ -110,7 +140,7 @@ func TestOutbox_FailedComesBackAfterAPause(t *testing.T) {
 		if got := b.lease(t, time.Minute); len(got) > 0 {
 			t.Errorf("a failed event was leased without a pause: %v", got)
 		}
-		time.Sleep(1100 * time.Millisecond)
+		b.rest(t, e, -time.Second)
 		if got := b.lease(t, time.Minute); !slices.Equal(got, []id.ID{e}) {
 			t.Errorf("after its pause got %v, want %v", got, e)
 		}
