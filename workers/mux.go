@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 
 	"github.com/hibiken/asynq"
 
@@ -101,7 +99,7 @@ func left(ctx context.Context, log *slog.Logger, t *asynq.Task, err error) error
 func safely(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = errs.Panicked(p)
 		}
 	}()
 	return do()

@@ -34,12 +34,7 @@ func Listen(ctx context.Context, cfg config.Config) (net.Listener, config.Config
 // Serve serves the API until ctx ends, and, where it is set so, does the
 // background work beside it. ready is told how others reach it.
 func (a *App) Serve(ctx context.Context, l net.Listener, ready func(url string)) error {
-	unlock, err := a.lockData()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	done, err := a.writePid()
+	done, err := a.begin()
 	if err != nil {
 		return err
 	}
@@ -111,12 +106,7 @@ func (a *App) routes(api http.Handler, state *health) http.Handler {
 
 // Work does the background work until ctx ends.
 func (a *App) Work(ctx context.Context) error {
-	unlock, err := a.lockData()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	done, err := a.writePid()
+	done, err := a.begin()
 	if err != nil {
 		return err
 	}
@@ -132,6 +122,21 @@ func (a *App) work(ctx context.Context) error {
 		Wallets: a.Wallets, Users: a.Users, Chats: a.Chat, Keys: a.Keys, KeepWebhooks: a.Config.Webhook.KeepFor,
 		Concurrency: c.Concurrency, PollEvery: c.PollEvery, SweepEvery: c.SweepEvery, StopWithin: a.Config.HTTP.ShutdownTimeout,
 	}).Run(ctx)
+}
+
+// begin makes the data folder this process's own and says that it runs, until
+// done is called.
+func (a *App) begin() (done func(), err error) {
+	unlock, err := a.lockData()
+	if err != nil {
+		return nil, err
+	}
+	gone, err := a.writePid()
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() { gone(); unlock() }, nil
 }
 
 // writePid writes the process id where it is asked for, and takes it away at the

@@ -9,6 +9,7 @@ package errs
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -142,3 +143,7 @@ var (
 	ErrForbidden       = New(Forbidden, "FORBIDDEN", "Your role may not do this.")
 	ErrUnavailable     = New(Unavailable, "UNAVAILABLE", "Souk cannot do this right now; nothing was done. Try again.").With(RetrySameKey)
 )
+
+// Panicked makes an error of what a deferred function recovered, with the stack
+// that led there.
+func Panicked(value any) error { return fmt.Errorf("panic: %v\n%s", value, debug.Stack()) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -240,7 +239,7 @@ func (x *Executor) commit(batch []*pending) (err error) {
 	defer func() {
 		// A command that cannot say what it wants must not take the process along.
 		if r := recover(); r != nil {
-			err = panicked(r)
+			err = errs.Panicked(r)
 		}
 	}()
 
@@ -322,7 +321,7 @@ func (x *Executor) decideOne(cmd Command) (result []byte, err error) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%T: %w", cmd, panicked(r))
+			err = fmt.Errorf("%T: %w", cmd, errs.Panicked(r))
 		}
 		if err != nil {
 			x.batch.rollback()
@@ -337,5 +336,3 @@ func (x *Executor) decideOne(cmd Command) (result []byte, err error) {
 	}
 	return result, err
 }
-
-func panicked(r any) error { return fmt.Errorf("panic: %v\n%s", r, debug.Stack()) }
