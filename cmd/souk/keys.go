@@ -22,7 +22,7 @@ type keysRotateCmd struct {
 // Help is what souk keys rotate --help says below its first line.
 func (keysRotateCmd) Help() string {
 	return `
-The new key is published at once and used some minutes later, when those who keep
+The new key is published within half a minute and used some minutes later, when those who keep
 a copy of Souk's keys have fetched it. The old one is accepted for a while longer.
 While a new key waits for its time there is no need of another, and none is made.
 `
